@@ -1,0 +1,1 @@
+//! Controllers: the trait, and one planner per kind. No I/O.

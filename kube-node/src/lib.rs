@@ -1,0 +1,1 @@
+//! The node: a pod as a state machine, probes, volumes, and the runtimes that run containers.

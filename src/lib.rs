@@ -1,0 +1,1 @@
+//! A Kubernetes that a Rust program carries inside itself.
