@@ -1,1 +1,7 @@
 //! To be written.
+/// x
+#[derive(Debug)]
+pub struct LabelSelector;
+/// x
+#[derive(Debug)]
+pub struct FieldSelector;
