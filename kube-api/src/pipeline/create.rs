@@ -25,15 +25,20 @@ impl Pipeline {
     ) -> Result<Prepared, Status> {
         check_place(call, value.metadata_mut())?;
         let generated = self.stamp(call, value.metadata_mut())?;
-        if let Some(rules) = call.rules {
-            (rules.default)(value.as_any_mut());
-            (rules.prepare_create)(value.as_any_mut());
+        match call.rules {
+            Some(rules) => {
+                (rules.default)(value.as_any_mut());
+                (rules.prepare_create)(value.as_any_mut());
+            }
+            None => call.prepare_custom_create(&mut value)?,
         }
         self.admit(call, Operation::Create, None, &mut *value).await?;
         self.allocator.assign(&call.world, &self.entropy, &mut *value, None)?;
-        if let Some(rules) = call.rules {
-            call.refuse_invalid((rules.validate)(value.as_any()), value.metadata())?;
-        }
+        let errors = match call.rules {
+            Some(rules) => (rules.validate)(value.as_any()),
+            None => call.validate_custom(&*value, None),
+        };
+        call.refuse_invalid(errors, value.metadata())?;
         self.review(call, Operation::Create, None, Some(&*value)).await?;
         call.own(None, &mut *value, &self.clock.now())?;
         let name = value.metadata().name.clone().unwrap_or_default();

@@ -10,10 +10,12 @@
 //! | `body` | JSON from outside becomes a value, or a refusal |
 //! | `create`, `update`, `patch`, `delete` | what each action makes of its object |
 //! | `subresource` | binding, eviction, scale, and which part of an object each subresource may write |
+//! | `custom` | the usual care of kinds without rules of their own |
 //! | `ownership` | managed fields |
 
 mod body;
 mod create;
+mod custom;
 mod delete;
 mod ledger;
 mod ownership;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coracle_core::field::Errors;
 use coracle_core::{AnyResource, Body, Effect, Object, Status};
 use coracle_store::Expect;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -37,14 +38,10 @@ impl Pipeline {
     ) -> Result<Prepared, Status> {
         check_place(call, value.metadata_mut())?;
         keep_system_fields(value.metadata_mut(), existing.metadata());
-        self.apply_rules(call, existing, &mut *value);
+        prepare(call, existing, &mut value)?;
         self.admit(call, Operation::Update, Some(existing), &mut *value).await?;
         self.allocator.assign(&call.world, &self.entropy, &mut *value, Some(existing))?;
-        if let Some(rules) = call.rules {
-            let check =
-                if call.target.subresource == "status" { rules.validate_status_update } else { rules.validate_update };
-            call.refuse_invalid(check(value.as_any(), existing.value().as_any()), value.metadata())?;
-        }
+        call.refuse_invalid(validate(call, existing, &*value), value.metadata())?;
         self.review(call, Operation::Update, Some(existing), Some(&*value)).await?;
         call.own(Some(existing), &mut *value, &self.clock.now())?;
         let stored = encode(&mut *value)?;
@@ -57,20 +54,6 @@ impl Pipeline {
         call.submit(value, stored, Expect::Revision(existing.revision()), Effect::Updated, stale)
     }
 
-    /// Defaults, and what this subresource may not touch put back.
-    fn apply_rules(&self, call: &Call<'_>, existing: &Object, value: &mut dyn AnyResource) {
-        let Some(rules) = call.rules else { return };
-        let old = existing.value().as_any();
-        match &*call.target.subresource {
-            "" => {
-                (rules.default)(value.as_any_mut());
-                (rules.prepare_update)(value.as_any_mut(), old);
-            }
-            "status" => (rules.prepare_status_update)(value.as_any_mut(), old),
-            part => super::subresource::keep_rest(part, value, old),
-        }
-    }
-
     /// The object goes for good.
     pub(super) fn remove(&self, call: &mut Call<'_>, existing: &Arc<Object>, stale: Option<Status>) -> Prepared {
         if call.options.dry_run {
@@ -79,6 +62,32 @@ impl Pipeline {
         let expect = Expect::Revision(existing.revision());
         let draft = Draft { place: existing.reference(), kind: call.stored.clone(), version: None, expect };
         call.draft(draft, Effect::Deleted, stale)
+    }
+}
+
+/// Defaults, and what this subresource may not touch put back.
+fn prepare(call: &Call<'_>, existing: &Object, value: &mut Box<dyn AnyResource>) -> Result<(), Status> {
+    let old = existing.value().as_any();
+    match (call.rules, &*call.target.subresource) {
+        (None, _) => call.prepare_custom_update(value, existing)?,
+        (Some(rules), "") => {
+            (rules.default)(value.as_any_mut());
+            (rules.prepare_update)(value.as_any_mut(), old);
+        }
+        (Some(rules), "status") => (rules.prepare_status_update)(value.as_any_mut(), old),
+        (Some(_), part) => super::subresource::keep_rest(part, &mut **value, old),
+    }
+    Ok(())
+}
+
+fn validate(call: &Call<'_>, existing: &Object, value: &dyn AnyResource) -> Errors {
+    let (new, old) = (value.as_any(), existing.value().as_any());
+    match (call.rules, &*call.target.subresource) {
+        (None, _) => call.validate_custom(value, Some(existing)),
+        (Some(rules), "status") => (rules.validate_status_update)(new, old),
+        // What these may change, a plain update may not: they are checked by what they keep.
+        (Some(_), "ephemeralcontainers" | "resize" | "finalize" | "approval") => Errors::new(),
+        (Some(rules), _) => (rules.validate_update)(new, old),
     }
 }
 
