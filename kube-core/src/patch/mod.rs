@@ -8,6 +8,7 @@ mod json;
 mod lists;
 mod strategic;
 
+pub(crate) use go::print as go_print;
 pub use json::json;
 pub use strategic::strategic;
 
@@ -45,4 +46,4 @@ pub fn merge(object: &mut Value, patch: &Value) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
