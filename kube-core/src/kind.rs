@@ -160,6 +160,8 @@ impl Scoped for SubResourceScope {
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {
     rows: imbl::OrdMap<(Name, Name, Name), Arc<Kind>>,
+    /// The storage version of each collection.
+    stored: imbl::OrdMap<GroupResource, Arc<Kind>>,
 }
 
 impl Kinds {
@@ -174,16 +176,23 @@ impl Kinds {
     #[must_use]
     pub fn with(mut self, kind: Kind) -> Self {
         let key = (kind.group.clone(), kind.version.clone(), kind.plural.clone());
-        self.rows.insert(key, Arc::new(kind));
+        let kind = Arc::new(kind);
+        if kind.is_storage_version() {
+            self.stored.insert(kind.storage.clone(), kind.clone());
+        }
+        self.rows.insert(key, kind);
         self
     }
 
     /// These kinds without every version of one collection.
     #[must_use]
     pub fn without(mut self, gone: &GroupResource) -> Self {
-        let keep = |row: &&Arc<Kind>| row.group != gone.group || row.plural != gone.resource;
-        let keyed = |row: &Arc<Kind>| ((row.group.clone(), row.version.clone(), row.plural.clone()), row.clone());
-        self.rows = self.iter().filter(keep).map(keyed).collect();
+        let is_gone = |row: &Kind| row.group == gone.group && row.plural == gone.resource;
+        let rows = self.rows.clone();
+        for (key, _) in rows.into_iter().filter(|(_, row)| is_gone(row)) {
+            self.rows.remove(&key);
+        }
+        self.stored.remove(gone);
         self
     }
 
@@ -210,7 +219,7 @@ impl Kinds {
     /// The row in which objects of a collection are kept.
     #[must_use]
     pub fn storage(&self, storage: &GroupResource) -> Option<&Arc<Kind>> {
-        self.iter().find(|row| row.group == storage.group && row.plural == storage.resource && row.is_storage_version())
+        self.stored.get(storage)
     }
 
     /// All rows, by group, version and plural.

@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`kind`], `table` | kinds as rows of a table |
+//! | [`kind`], `table`, [`convert`] | kinds as rows of a table; one object in several versions |
 //! | [`resource`], [`object`] | any object behind one face; one version of one object, shared |
 //! | [`world`], [`feed`] | everything at one revision, as a value; the running copy and its journals |
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
@@ -11,6 +11,7 @@
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 
 pub mod apply;
+pub mod convert;
 pub mod event;
 pub mod feed;
 pub mod field;

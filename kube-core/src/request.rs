@@ -16,7 +16,7 @@ use crate::feed::Feed;
 use crate::kind::GroupResource;
 use crate::object::{Object, ObjectRef};
 use crate::resource::{AnyResource, Resource};
-use crate::selector::{FieldSelector, LabelSelector};
+use crate::selector::{FieldSelector, Selector};
 use crate::status::Status;
 use crate::time::{Clock, Entropy};
 
@@ -142,7 +142,7 @@ pub enum Action {
         /// How each is deleted.
         options: DeleteOptions,
         /// Chosen by labels.
-        labels: LabelSelector,
+        labels: Selector,
         /// Chosen by fields.
         fields: FieldSelector,
     },
