@@ -61,6 +61,14 @@ pub struct OnFailure(Box<WriteOnFailure>);
 
 type WriteOnFailure = dyn FnOnce(&Status) -> Option<Request> + Send + Sync;
 
+impl OnFailure {
+    /// The request that follows from a refusal, if any.
+    #[must_use]
+    pub fn request(self, refusal: &Status) -> Option<Request> {
+        (self.0)(refusal)
+    }
+}
+
 impl Plan {
     /// Nothing to do.
     #[must_use]
@@ -195,7 +203,7 @@ impl Announcement {
 pub async fn carry_out(plan: Plan, context: &Context) -> Result<Next, Error> {
     for step in plan.steps {
         let Err(refusal) = carry_out_step(step, context).await else { continue };
-        if let Some(request) = plan.on_failure.and_then(|write| (write.0)(&refusal)) {
+        if let Some(request) = plan.on_failure.and_then(|write| write.request(&refusal)) {
             context.execute(request).await?;
         }
         return Err(refusal.into());
