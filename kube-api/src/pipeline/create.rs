@@ -40,7 +40,7 @@ impl Pipeline {
         };
         call.refuse_invalid(errors, value.metadata())?;
         self.review(call, Operation::Create, None, Some(&*value)).await?;
-        call.own(None, &mut *value, &self.clock.now())?;
+        call.own(None, &mut *value, self.clock.now())?;
         let name = value.metadata().name.clone().unwrap_or_default();
         let mut taken = Status::already_exists(&call.kind.group_resource(), &name);
         if generated {

@@ -80,6 +80,8 @@ struct Call<'a> {
     options: &'a Options,
     user: &'a User,
     warnings: Vec<String>,
+    /// Whether an apply has settled who owns what.
+    applied: bool,
 }
 
 /// What preparing a request came to.
@@ -196,7 +198,7 @@ impl Pipeline {
             return Err(Status::bad_request("an empty namespace may not be set during creation"));
         }
         let rules = rules::lookup(&stored.group, &stored.version, &stored.kind);
-        Ok(Call { world, kind, stored, rules, target, options, user, warnings: Vec::new() })
+        Ok(Call { world, kind, stored, rules, target, options, user, warnings: Vec::new(), applied: false })
     }
 
     async fn admit(

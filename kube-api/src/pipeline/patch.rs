@@ -1,7 +1,6 @@
 //! A part of a new version: the three patches that say what to change, and apply, which says what to have.
 
 use bytes::Bytes;
-use coracle_core::schema::Schema;
 use coracle_core::{Object, Patch, Reason, Status, convert, patch};
 use serde_json::Value;
 
@@ -31,7 +30,7 @@ impl Pipeline {
             .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
         call.check_applied(body, &applied)?;
         let before = existing.as_deref().map(|existing| served(call, existing)).transpose()?;
-        let after = call.applied(before.as_ref(), &applied, force, self.clock.now())?;
+        let after = call.merge_applied(before.as_ref(), &applied, force, self.clock.now())?;
         let json = Bytes::from(after.to_string());
         let value = super::body::decode_kept(&call.kind, &call.stored, &json)?;
         match existing {
@@ -57,9 +56,11 @@ impl Call<'_> {
             Patch::Json(text) => patch::json(&mut object, &parse(text)?).map_err(|error| self.refuse(&error))?,
             Patch::Merge(text) => patch::merge(&mut object, &parse(text)?).map_err(|error| self.refuse(&error))?,
             Patch::Strategic(text) => {
-                let schema = self.schema().ok_or_else(|| {
-                    Status::new(Reason::UnsupportedMediaType, "strategic merge patch format is not supported")
-                })?;
+                let schema = self.schema();
+                if !schema.is_builtin() {
+                    let why = "strategic merge patch format is not supported";
+                    return Err(Status::new(Reason::UnsupportedMediaType, why));
+                }
                 return patch::strategic(&schema, object, parse(text)?).map_err(|error| self.refuse(&error));
             }
             Patch::Apply { .. } => return Err(Status::internal("apply is no patch of this form")),
@@ -77,11 +78,6 @@ impl Call<'_> {
             }
             patch::Error::Internal(_) => Status::internal(text),
         }
-    }
-
-    /// The schema of the version that was asked for; `None` for kinds known only as Rust types.
-    pub(super) fn schema(&self) -> Option<Schema> {
-        Schema::builtin(&self.kind.definition)
     }
 }
 

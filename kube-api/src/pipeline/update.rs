@@ -43,7 +43,7 @@ impl Pipeline {
         self.allocator.assign(&call.world, &self.entropy, &mut *value, Some(existing))?;
         call.refuse_invalid(validate(call, existing, &*value), value.metadata())?;
         self.review(call, Operation::Update, Some(existing), Some(&*value)).await?;
-        call.own(Some(existing), &mut *value, &self.clock.now())?;
+        call.own(Some(existing), &mut *value, self.clock.now())?;
         let stored = encode(&mut *value)?;
         if is_over(&*value) {
             return Ok(self.remove(call, existing, stale));
