@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::{join, join_all, poll_fn, try_join, try_join_all};
+use futures::future::{join, join_all, join3, poll_fn, try_join, try_join_all};
 
 use super::{commit_all, content, read_to, succeed};
 use crate::{At, Change, Changes, Error, Key, KeyRange, Result, Revision, Store, Version, Write};
@@ -51,18 +51,23 @@ pub async fn changes_from_any_revision(store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
-/// A reader without changes waits, is woken by one in its range, and then gets it.
+/// A reader without changes waits, is woken by one in its range, and then gets it; one that is new as one that is not.
 pub async fn readers_wait(store: &dyn Store) -> Result<()> {
-    let mut changes = store.changes(KeyRange::prefix("/a/"), store.revision().await?)?;
+    let range = KeyRange::prefix("/a/").after(&"/a/1/x".into());
+    let mut old = store.changes(KeyRange::prefix("/a/"), store.revision().await?)?;
     for round in 0..20 {
-        assert_eq!(changes.try_next()?, None, "nothing is ready");
+        let mut new = store.changes(range.clone(), store.revision().await?)?;
+        assert_eq!(old.try_next()?, None, "nothing is ready");
         let write = async {
+            pause().await;
             succeed(store, Write::put("/b/1", "elsewhere")).await?;
-            succeed(store, Write::put("/a/1", round.to_string())).await
+            succeed(store, Write::put("/a/2", round.to_string())).await
         };
-        let (batch, revision) = join(changes.next(), write).await;
-        let revisions: Vec<Revision> = batch?.iter().map(|change| change.revision).collect();
-        assert_eq!(revisions, [revision?]);
+        let (old, new, revision) = join3(old.next(), new.next(), write).await;
+        let revision = revision?;
+        for batch in [old?, new?] {
+            assert_eq!(batch.iter().map(|change| change.revision).collect::<Vec<_>>(), [revision]);
+        }
     }
     Ok(())
 }
