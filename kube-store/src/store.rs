@@ -85,7 +85,7 @@ pub struct Item {
 pub struct Page {
     /// In key order.
     pub items: Vec<Item>,
-    /// How many more items the range holds, beyond these.
+    /// How many more items the range holds, beyond these. Counting them takes a store time: page with generous limits.
     pub remaining: u64,
     /// The revision read at: here the changes to these items begin, and here further pages are read.
     pub revision: Revision,
