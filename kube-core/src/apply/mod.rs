@@ -132,7 +132,12 @@ pub fn track_update(
 pub fn same_but_times(old: &Value, new: &Value) -> bool {
     let entries = |object| {
         let mut entries = managed_fields(object).cloned().unwrap_or_default();
-        entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut).for_each(|entry| drop(entry.remove("time")));
+        entries
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+            .for_each(|entry| drop(entry.remove("time")));
         entries
     };
     same_but_managed_fields(old, new) && entries(old) == entries(new)
@@ -195,6 +200,9 @@ fn record(schema: &Schema, old: &Value, new: &Value, manager: &Manager<'_>, rese
 
 /// Takes changed and removed fields from their owners; returns what each lost of changed ones.
 fn take(managed: &mut Managers, found: &Comparison) -> Conflicts {
+    if managed.is_empty() {
+        return Conflicts::new();
+    }
     let changed = found.modified.union(&found.added);
     let mut lost = Vec::new();
     for (id, owned) in managed.iter_mut() {
@@ -210,7 +218,7 @@ fn take(managed: &mut Managers, found: &Comparison) -> Conflicts {
 
 /// Removes what was applied last time, is not now, and belongs to nobody else.
 fn prune(ty: Type<'_>, merged: Value, last: &FieldSet, set: &FieldSet, others: &Managers) -> Value {
-    if last.is_empty() {
+    if last.difference(set).is_empty() {
         return merged;
     }
     let whole = |set: &FieldSet| set.with_declared_parents(Some(ty));
@@ -304,7 +312,8 @@ fn conflict(found: &[(Id, FieldSet)]) -> Error {
     let message = match causes.as_slice() {
         [only] => format!("Apply failed with 1 conflict: {}: {}", only.message, only.field),
         many => {
-            let groups = found.iter().map(|(id, set)| format!("conflicts with {}:\n- {}", id.print(), paths(set).join("\n- ")));
+            let groups =
+                found.iter().map(|(id, set)| format!("conflicts with {}:\n- {}", id.print(), paths(set).join("\n- ")));
             format!("Apply failed with {} conflicts: {}", many.len(), groups.collect::<Vec<_>>().join("\n"))
         }
     };

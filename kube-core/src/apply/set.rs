@@ -49,6 +49,13 @@ impl FieldSet {
         }
     }
 
+    /// Like [`FieldSet::put`], for a step that often has nothing to put.
+    pub(super) fn put_if_any(&mut self, element: &Element, is_member: bool, below: FieldSet) {
+        if is_member || !below.is_empty() {
+            self.put(element.clone(), is_member, below);
+        }
+    }
+
     /// Whether no path is in it.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty() && self.children.values().all(Self::is_empty)
@@ -114,7 +121,8 @@ impl FieldSet {
             if with_children && other.members.contains(element) {
                 return None;
             }
-            let rest = other.children.get(element).map_or_else(|| child.clone(), |gone| child.minus(gone, with_children));
+            let rest =
+                other.children.get(element).map_or_else(|| child.clone(), |gone| child.minus(gone, with_children));
             (!rest.is_empty()).then(|| (element.clone(), rest))
         });
         Self { members: self.members.difference(&other.members).cloned().collect(), children: children.collect() }

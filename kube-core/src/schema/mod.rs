@@ -43,7 +43,10 @@ impl Schema {
     pub fn of_kind(api_version: &str, kind: &str) -> Option<Self> {
         let types = builtin::types();
         let group = if api_version.contains('/') { "" } else { "/" };
-        types.kinds.get(format!("{group}{api_version}/{kind}").as_str()).map(|&root| Self { types: types.clone(), root })
+        types
+            .kinds
+            .get(format!("{group}{api_version}/{kind}").as_str())
+            .map(|&root| Self { types: types.clone(), root })
     }
 
     /// Names of all built-in definitions, sorted.

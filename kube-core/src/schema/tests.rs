@@ -96,14 +96,19 @@ fn every_field_is_sorted_and_every_reference_resolves() {
 fn docs() {
     assert!(docs::definition("io.k8s.api.core.v1.Pod").unwrap().starts_with("Pod is a collection of containers"));
     assert!(docs::field("io.k8s.api.core.v1.PodSpec", "containers").unwrap().contains("List of containers"));
-    assert!(docs::definition("io.k8s.apimachinery.pkg.runtime.RawExtension").unwrap().contains("\n\n\ttype MyAPIObject"));
+    assert!(
+        docs::definition("io.k8s.apimachinery.pkg.runtime.RawExtension").unwrap().contains("\n\n\ttype MyAPIObject")
+    );
     assert_eq!(docs::field("io.k8s.api.core.v1.PodSpec", "nothing"), None);
 }
 
 #[test]
 fn schemaless_objects_know_their_metadata() {
     let schema = Schema::schemaless();
-    assert!(matches!(schema.root().member("metadata").unwrap().member("uid").unwrap().shape(), Shape::Scalar(Scalar::String)));
+    assert!(matches!(
+        schema.root().member("metadata").unwrap().member("uid").unwrap().shape(),
+        Shape::Scalar(Scalar::String)
+    ));
     assert!(matches!(schema.root().member("spec").unwrap().shape(), Shape::Any(Any::Open)));
     assert!(schema.root().member("metadata").unwrap().member("nothing").is_none());
     assert!(!schema.is_builtin());

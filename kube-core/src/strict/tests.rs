@@ -33,10 +33,11 @@ fn unknown_and_duplicate_fields() {
     let raw = Schema::of_kind("apps/v1", "ControllerRevision").unwrap();
     check_body(&raw, r#"{"data":{"a":1,"a":{"b":1,"b":2}}}"#, &[]);
     let open = Schema::schemaless();
-    check_body(&open, r#"{"spec":{"a":[{"b":1,"b":2}]},"spec":1}"#, &[
-        r#"duplicate field "spec.a[0].b""#,
-        r#"duplicate field "spec""#,
-    ]);
+    check_body(
+        &open,
+        r#"{"spec":{"a":[{"b":1,"b":2}]},"spec":1}"#,
+        &[r#"duplicate field "spec.a[0].b""#, r#"duplicate field "spec""#],
+    );
     check_body(&open, r#"{"metadata":{"nme":"a"}}"#, &[r#"unknown field "metadata.nme""#]);
 }
 
@@ -58,10 +59,15 @@ fn the_error_of_strict_validation() {
 
 #[test]
 fn values_of_a_wrong_type() {
-    let into = |value: &str, field: &str, ty: &str| format!("json: cannot unmarshal {value} into Go struct field {field} of type {ty}");
+    let into = |value: &str, field: &str, ty: &str| {
+        format!("json: cannot unmarshal {value} into Go struct field {field} of type {ty}")
+    };
     deployment(r#"{"spec":{"replicas":"3"}}"#, &[&into("string", "DeploymentSpec.spec.replicas", "int32")]);
     deployment(r#"{"spec":{"replicas":1.5}}"#, &[&into("number 1.5", "DeploymentSpec.spec.replicas", "int32")]);
-    deployment(r#"{"spec":{"replicas":3000000000}}"#, &[&into("number 3000000000", "DeploymentSpec.spec.replicas", "int32")]);
+    deployment(
+        r#"{"spec":{"replicas":3000000000}}"#,
+        &[&into("number 3000000000", "DeploymentSpec.spec.replicas", "int32")],
+    );
     pod(r#"{"spec":"x"}"#, &[&into("string", "Pod.spec", "v1.PodSpec")]);
     pod(r#"{"spec":{"containers":{}}}"#, &[&into("object", "PodSpec.spec.containers", "[]v1.Container")]);
     pod(r#"{"spec":{"containers":["a"]}}"#, &[&into("string", "PodSpec.spec.containers", "v1.Container")]);
@@ -71,7 +77,10 @@ fn values_of_a_wrong_type() {
     );
     pod(r#"{"metadata":{"labels":{"a":true}}}"#, &[&into("bool", "ObjectMeta.metadata.labels", "string")]);
     pod(r#"{"metadata":{"labels":[]}}"#, &[&into("array", "ObjectMeta.metadata.labels", "map[string]string")]);
-    pod(r#"{"metadata":{"creationTimestamp":1}}"#, &[&into("number", "ObjectMeta.metadata.creationTimestamp", "string")]);
+    pod(
+        r#"{"metadata":{"creationTimestamp":1}}"#,
+        &[&into("number", "ObjectMeta.metadata.creationTimestamp", "string")],
+    );
     pod(r#"{"spec":{"hostNetwork":"yes"}}"#, &[&into("string", "PodSpec.spec.hostNetwork", "bool")]);
     pod(r#"{"spec":null,"metadata":{"name":null,"labels":{"a":null}}}"#, &[]);
     pod(r#"{"spec":{"containers":[{"resources":{"limits":{"cpu":1,"memory":"1Gi","x":0.5}}}]}}"#, &[]);
@@ -81,7 +90,11 @@ fn values_of_a_wrong_type() {
     check_body(&secret, r#"{"data":{"a":"aG*="}}"#, &["illegal base64 data at input byte 2"]);
     let service = Schema::of_kind("v1", "Service").unwrap();
     check_body(&service, r#"{"spec":{"ports":[{"targetPort":"http"},{"targetPort":80}]}}"#, &[]);
-    check_body(&service, r#"{"spec":{"ports":[{"targetPort":true}]}}"#, &[&into("bool", "ServicePort.spec.ports.targetPort", "int32")]);
+    check_body(
+        &service,
+        r#"{"spec":{"ports":[{"targetPort":true}]}}"#,
+        &[&into("bool", "ServicePort.spec.ports.targetPort", "int32")],
+    );
 }
 
 fn scalar_quantity() -> &'static str {
@@ -90,8 +103,18 @@ fn scalar_quantity() -> &'static str {
 
 #[test]
 fn the_kind_is_read_first() {
-    pod(r#"{"kind":1}"#, &["couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string"]);
-    pod("[]", &["couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }"]);
+    pod(
+        r#"{"kind":1}"#,
+        &[
+            "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string",
+        ],
+    );
+    pod(
+        "[]",
+        &[
+            "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }",
+        ],
+    );
 }
 
 #[test]

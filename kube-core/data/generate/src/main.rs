@@ -30,10 +30,8 @@ const ALIASES: [(&str, &str); 11] = [
 ];
 
 /// Key fields whose default is not the zero value of their type. Source: `+default` in core/v1 types.go.
-const KEY_DEFAULTS: [(&str, &str, &str); 2] = [
-    ("io.k8s.api.core.v1.ContainerPort", "protocol", "TCP"),
-    ("io.k8s.api.core.v1.ServicePort", "protocol", "TCP"),
-];
+const KEY_DEFAULTS: [(&str, &str, &str); 2] =
+    [("io.k8s.api.core.v1.ContainerPort", "protocol", "TCP"), ("io.k8s.api.core.v1.ServicePort", "protocol", "TCP")];
 
 #[derive(Default)]
 pub struct Visit {
@@ -156,7 +154,8 @@ fn main() {
     let (mut types, mut docs) = (String::new(), String::new());
     let mut document = |name: &str, field: &str, schema: &Value| {
         if let Some(text) = schema["description"].as_str() {
-            docs += &format!("{name}\t{field}\t{}\n", text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t"));
+            docs +=
+                &format!("{name}\t{field}\t{}\n", text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t"));
         }
     };
     for (name, schema) in &visit.definitions {
@@ -187,7 +186,10 @@ fn main() {
         }
     }
     for (name, field) in rules.keys() {
-        let known = visit.definitions.get(name).is_some_and(|schema| field.is_empty() || !schema["properties"][field].is_null());
+        let known = visit
+            .definitions
+            .get(name)
+            .is_some_and(|schema| field.is_empty() || !schema["properties"][field].is_null());
         if !known {
             eprintln!("a rule for what is not there: {name} {field}");
         }
