@@ -21,6 +21,9 @@ pub struct Comparison {
 impl Comparison {
     /// Without the fields of `ignored`, and what is below them.
     pub(super) fn without(mut self, ignored: &FieldSet) -> Self {
+        if ignored.is_empty() {
+            return self;
+        }
         for set in [&mut self.added, &mut self.modified, &mut self.removed] {
             *set = set.recursive_difference(ignored);
         }

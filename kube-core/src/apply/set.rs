@@ -87,7 +87,8 @@ impl FieldSet {
         all
     }
 
-    fn extend(&mut self, other: &Self) {
+    /// [`FieldSet::union`] in place.
+    pub fn extend(&mut self, other: &Self) {
         self.members.extend(other.members.iter().cloned());
         for (element, child) in &other.children {
             match self.children.get_mut(element) {
@@ -109,6 +110,21 @@ impl FieldSet {
     /// Paths in this one only. A path stays though its parent is in `other`.
     pub fn difference(&self, other: &Self) -> Self {
         self.minus(other, false)
+    }
+
+    /// [`FieldSet::difference`] in place: cheap if `other` is small.
+    pub fn subtract(&mut self, other: &Self) {
+        for member in &other.members {
+            self.members.remove(member);
+        }
+        for (element, gone) in &other.children {
+            if let Some(child) = self.children.get_mut(element) {
+                child.subtract(gone);
+                if child.is_empty() {
+                    self.children.remove(element);
+                }
+            }
+        }
     }
 
     /// Paths in this one, of which neither they nor a parent are in `other`.

@@ -42,6 +42,15 @@ fn unknown_and_duplicate_fields() {
 }
 
 #[test]
+fn patches() {
+    let body = br#"[{"op":"add","path":"/a","foo":1,"value":{"a":1,"a":2}},{"op":"x","op":"y"}]"#;
+    let expected = [r#"json patch unknown field "[0].foo""#, r#"json patch duplicate field "[1].op""#];
+    assert_eq!(check_json_patch(body).unwrap(), expected);
+    assert_eq!(check_merge_patch(br#"{"a":{"b":1,"b":2}}"#).unwrap(), [r#"duplicate field "a.b""#]);
+    assert_eq!(check_merge_patch(b"[").unwrap_err().reason, "unexpected end of JSON input");
+}
+
+#[test]
 fn at_most_a_hundred_findings() {
     let fields: Vec<_> = (0..300).map(|n| format!("\"x{n}\":{n}")).collect();
     let schema = Schema::of_kind("v1", "Pod").unwrap();
