@@ -176,8 +176,10 @@ impl Attempt<'_> {
             drop_nulls(Some(ty), &mut object);
         }
 
-        let found = compare(ty, self.live, &object).without(self.reset);
-        let conflicts = take(&mut managed, &found);
+        let conflicts = match managed.is_empty() {
+            true => Conflicts::new(), // A sole owner has nobody to take from.
+            false => take(&mut managed, &compare(ty, self.live, &object).without(self.reset)),
+        };
         set.subtract(&UNTRACKED);
         let is_changed = set != last_set || !same_but_managed_fields(self.live, &object);
         let time = if is_changed { Some(stamp(self.manager.now)) } else { last_time };
@@ -192,7 +194,9 @@ impl Attempt<'_> {
 /// Books a write from `old` to `new` on its manager.
 fn record(schema: &Schema, old: &Value, new: &Value, manager: &Manager<'_>, reset: &FieldSet, managed: &mut Managers) {
     let found = compare(schema.root(), old, new).without(reset);
-    take(managed, &found);
+    if !managed.is_empty() {
+        take(managed, &found);
+    }
     let mut set = found.added;
     set.extend(&found.modified);
     set.subtract(&UNTRACKED);
@@ -209,9 +213,6 @@ fn record(schema: &Schema, old: &Value, new: &Value, manager: &Manager<'_>, rese
 
 /// Takes changed and removed fields from their owners; returns what each lost of changed ones.
 fn take(managed: &mut Managers, found: &Comparison) -> Conflicts {
-    if managed.is_empty() {
-        return Conflicts::new();
-    }
     let changed = found.modified.union(&found.added);
     let mut lost = Vec::new();
     for (id, owned) in managed.iter_mut() {
