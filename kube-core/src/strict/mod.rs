@@ -8,6 +8,7 @@
 pub(crate) mod quote;
 mod scalar;
 mod syntax;
+mod time;
 mod walk;
 
 use crate::schema::{Any, Builder, List, ListKind, Scalar, Schema, Shape, Struct};

@@ -1,5 +1,6 @@
 //! Which JSON values a scalar takes, and what Go says of the others.
 
+use super::time::bad_time;
 use crate::schema::{Scalar, Shape, Type};
 use base64::Engine;
 
@@ -30,7 +31,9 @@ const BAD_QUANTITY: &str =
 /// What Go says when `given` arrives where `scalar` is declared; `None` if it fits.
 pub(super) fn check_scalar(scalar: Scalar, given: Given<'_>) -> Option<Mismatch> {
     match (scalar, given) {
-        (Scalar::String | Scalar::Time | Scalar::MicroTime | Scalar::IntOrString, Given::String(_)) => None,
+        (Scalar::String | Scalar::IntOrString, Given::String(_)) => None,
+        (Scalar::Time, Given::String(text)) => bad_time(text, false).map(Mismatch::Own),
+        (Scalar::MicroTime, Given::String(text)) => bad_time(text, true).map(Mismatch::Own),
         (Scalar::Bytes, Given::String(text)) => bad_base64(text),
         (Scalar::Bool, Given::Bool) => None,
         (Scalar::Double, Given::Integer(_) | Given::Number(_)) => None,

@@ -106,6 +106,31 @@ fn values_of_a_wrong_type() {
     );
 }
 
+#[test]
+fn times() {
+    let check = |text: &str, expected: Option<&str>| {
+        let layout = "2006-01-02T15:04:05Z07:00";
+        let expected = expected.map(|wrong| format!("parsing time {text:?}{}", wrong.replace("LAYOUT", layout)));
+        assert_eq!(time::bad_time(text, false), expected, "{text}");
+    };
+    check("2026-01-02T03:04:05Z", None);
+    check("2024-02-29T23:59:59.123+02:00", None);
+    check("abc", Some(" as \"LAYOUT\": cannot parse \"abc\" as \"2006\""));
+    check("2026", Some(" as \"LAYOUT\": cannot parse \"\" as \"-\""));
+    check("2026-01-02 03:04:05Z", Some(" as \"LAYOUT\": cannot parse \" 03:04:05Z\" as \"T\""));
+    check("2026-01-02T03:04:05", Some(" as \"LAYOUT\": cannot parse \"\" as \"Z07:00\""));
+    check("2026-13-02T03:04:05Z", Some(": month out of range"));
+    check("2026-02-29T03:04:05Z", Some(": day out of range"));
+    check("2026-02-01T24:04:05Z", Some(": hour out of range"));
+    check("2026-02-01T03:04:05Z!", Some(": extra text: \"!\""));
+    assert_eq!(time::bad_time("2026-02-01T03:04:05.123456Z", true), None);
+    assert!(time::bad_time("2026-02-01T03:04:05Z", true).unwrap().ends_with("cannot parse \"Z\" as \".000000\""));
+    pod(
+        r#"{"metadata":{"creationTimestamp":""}}"#,
+        &["parsing time \"\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"\" as \"2006\""],
+    );
+}
+
 fn scalar_quantity() -> &'static str {
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 }
@@ -175,6 +200,12 @@ fn real_manifests_have_no_findings() {
 }
 
 proptest! {
+    #[test]
+    fn any_text_is_a_time_or_not(text in "[0-9]{0,4}[-T:.Z+0-9é]{0,20}") {
+        time::bad_time(&text, false);
+        time::bad_time(&text, true);
+    }
+
     #[test]
     fn any_bytes_are_answered(body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = check(&Schema::of_kind("v1", "Pod").unwrap(), &body);

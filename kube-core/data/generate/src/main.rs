@@ -54,14 +54,13 @@ impl Visit {
         self.kind::<T>();
         let element = T::schema_name().into_owned();
         let name = format!("{}{}", element.trim_end_matches(T::KIND), T::LIST_KIND);
-        let text = |what: &str| what.to_string();
         let list = json!({
             "description": format!("{} is a list of {}", T::LIST_KIND, T::KIND),
             "type": "object",
             "properties": {
-                "apiVersion": { "type": "string", "description": text("APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources") },
-                "kind": { "type": "string", "description": text("Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds") },
-                "metadata": { "$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", "description": text("Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds") },
+                "apiVersion": { "type": "string", "description": "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources" },
+                "kind": { "type": "string", "description": "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds" },
+                "metadata": { "$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", "description": "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds" },
                 "items": { "type": "array", "items": { "$ref": format!("#/$defs/{element}") }, "description": format!("List of {}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md", T::URL_PATH_SEGMENT) },
             },
             "required": ["items"],
