@@ -1,10 +1,45 @@
 //! The facts of a Kubernetes: kinds, objects, selectors, patches, defaults, validation, the world. No I/O, no clock.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`kind`], `table`, [`convert`] | kinds as rows of a table; one object in several versions |
+//! | [`resource`], [`object`] | any object behind one face; one version of one object, shared |
+//! | [`world`], [`feed`] | everything at one revision, as a value; the running copy and its journals |
+//! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
+//! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
+//! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
+//! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 
 pub mod apply;
+pub mod convert;
+pub mod event;
+pub mod feed;
 pub mod field;
+pub mod kind;
+pub mod object;
 pub mod patch;
 pub mod quantity;
+pub mod request;
+pub mod resource;
+pub mod revision;
 pub mod rules;
 pub mod schema;
 pub mod selector;
+pub mod status;
 pub mod strict;
+mod table;
+pub mod time;
+pub mod world;
+
+pub use event::{Happening, Severity};
+pub use feed::{Event, Feed, Lagged, Subscription};
+pub use kind::{GroupResource, Kind, Kinds, Subresource};
+pub use object::{Object, ObjectKey, ObjectRef};
+pub use request::{
+    Action, Body, Edit, Effect, FieldValidation, Gateway, Options, Patch, Request, Response, Target, User,
+};
+pub use resource::{AnyResource, Codec, Resource};
+pub use revision::Revision;
+pub use status::{Reason, Status};
+pub use time::{Clock, Entropy};
+pub use world::World;
