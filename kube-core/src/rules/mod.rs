@@ -11,4 +11,6 @@ pub struct Rules {
     pub prepare_status_update: fn(new: &mut dyn Any, old: &dyn Any),
     pub spec_changed: fn(new: &dyn Any, old: &dyn Any) -> bool,
 }
-pub fn lookup(group: &str, version: &str, kind: &str) -> Option<&'static Rules> { None }
+pub fn lookup(group: &str, version: &str, kind: &str) -> Option<&'static Rules> {
+    None
+}

@@ -94,6 +94,8 @@ fn values_of_a_wrong_type() {
     pod(r#"{"spec":null,"metadata":{"name":null,"labels":{"a":null}}}"#, &[]);
     pod(r#"{"spec":{"containers":[{"resources":{"limits":{"cpu":1,"memory":"1Gi","x":0.5}}}]}}"#, &[]);
     pod(r#"{"spec":{"containers":[{"resources":{"limits":{"cpu":true}}}]}}"#, &[scalar_quantity()]);
+    pod(r#"{"spec":{"containers":[{"resources":{"limits":{"cpu":"a lot"}}}]}}"#, &[scalar_quantity()]);
+    pod(r#"{"spec":{"containers":[{"resources":{"limits":{"cpu":"1x"}}}]}}"#, &[scalar_quantity()]);
     let secret = Schema::of_kind("v1", "Secret").unwrap();
     check_body(&secret, r#"{"data":{"a":"aGk="}}"#, &[]);
     check_body(&secret, r#"{"data":{"a":"aG*="}}"#, &["illegal base64 data at input byte 2"]);
