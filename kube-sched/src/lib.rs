@@ -33,6 +33,8 @@ pub mod shape;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod topology;
 pub mod verdict;
 

@@ -319,10 +319,4 @@ impl Best<'_> {
         }
         None
     }
-
-    /// Their score in sum.
-    #[cfg(test)]
-    pub(crate) fn total(&self) -> i64 {
-        self.total
-    }
 }
