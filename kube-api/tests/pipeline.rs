@@ -195,7 +195,16 @@ async fn bodies_are_checked_strictly() {
             Request::new(at("configmaps/x"), Action::Create(body(WEB))),
         ],
         &[],
-        expect![[r#""#]],
+        expect![[r#"
+            400 BadRequest: ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "dato", unknown field "metadata.colour"
+            422 Invalid: ConfigMap "X_Y" is invalid: metadata.name: Invalid value: "X_Y": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+              metadata.name FieldValueInvalid
+            400 BadRequest: resourceVersion should not be set on objects to be created
+            400 BadRequest: the namespace of the provided object does not match the namespace sent on the request
+            400 BadRequest: Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32
+            400 BadRequest: couldn't get version/kind; json parse error: unexpected end of JSON input
+            400 BadRequest: Deployment in version "v1" cannot be handled as a ConfigMap: expected /v1, Kind=ConfigMap, got apps/v1, Kind=Deployment
+        "#]],
     )
     .await;
 }
@@ -204,7 +213,11 @@ async fn bodies_are_checked_strictly() {
 async fn unknown_fields_warn_by_default() {
     let mut request = create("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dato: {}}");
     request.options.field_validation = FieldValidation::Warn;
-    check(vec![request], &["/dato"], expect![[r#""#]]).await;
+    check(vec![request], &["/dato"], expect![[r#"
+        Created x
+        warning: unknown field "dato"
+        /dato: absent
+    "#]]).await;
 }
 
 #[tokio::test]
@@ -219,7 +232,16 @@ async fn updates_respect_versions_and_change_nothing_needlessly() {
             update("{apiVersion: v1, kind: ConfigMap, metadata: {name: nobody}}"),
         ],
         &["/metadata/resourceVersion", "/data/color"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created settings
+            Unchanged settings
+            Updated settings
+            409 Conflict: Operation cannot be fulfilled on configmaps "settings": the object has been modified; please apply your changes to the latest version and try again
+            409 Conflict: Operation cannot be fulfilled on configmaps "settings": Precondition failed: UID in precondition: other, UID in object meta: 97299fca-e720-4345-af47-184b86186fa4
+            404 NotFound: configmaps "nobody" not found
+            /metadata/resourceVersion: "4"
+            /data/color: "blue"
+        "#]],
     )
     .await;
 }
@@ -232,7 +254,14 @@ async fn spec_and_status_are_apart_and_generation_counts_the_spec() {
     check(
         vec![create(&with_status), status, update(WEB)],
         &["/metadata/generation", "/spec/replicas", "/status/replicas"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created web
+            Updated web
+            Updated web
+            /metadata/generation: 2
+            /spec/replicas: 1
+            /status/replicas: 9
+        "#]],
     )
     .await;
 }
@@ -252,7 +281,15 @@ async fn patches() {
             Request::new(at("configmaps/settings"), Action::Patch(Patch::Merge("[1]".into()))),
         ],
         &["/data"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created settings
+            Updated settings
+            409 Conflict: Operation cannot be fulfilled on configmaps "settings": the object has been modified; please apply your changes to the latest version and try again
+            404 NotFound: configmaps "nobody" not found
+            422 Invalid: testing value /data/size failed: test failed
+            400 BadRequest: error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}
+            /data: {"size":"big"}
+        "#]],
     )
     .await;
 }
@@ -269,7 +306,17 @@ async fn apply_owns_conflicts_and_gives_up() {
             apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {size: big}}", "alice", false),
         ],
         &["/data", "/metadata/managedFields/0/manager"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created settings
+            409 Conflict: Apply failed with 1 conflict: conflict with "alice": .data.color
+              .data.color FieldManagerConflict
+            Updated settings
+            Updated settings
+            Updated settings
+            Unchanged settings
+            /data: {"size":"big"}
+            /metadata/managedFields/0/manager: "alice"
+        "#]],
     )
     .await;
 }
@@ -292,7 +339,22 @@ async fn deletion_waits_for_finalizers_and_grace() {
             delete("pods/p", json!({"gracePeriodSeconds": 0})),
         ],
         &["/spec/nodeName"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created held
+            Terminating held
+            422 Invalid: ConfigMap "held" is invalid: metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"example.dev/new"}
+              metadata.finalizers FieldValueForbidden
+            Deleted held
+            404 NotFound: configmaps "held" not found
+            Created p
+            Updated p
+            409 Conflict: Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"
+            409 Conflict: Operation cannot be fulfilled on pods "p": Precondition failed: UID in precondition: other, UID in object meta: 85fea5c9-0363-4221-bca3-c79508f41507
+            Terminating p
+            Terminating p
+            Deleted p
+            /spec/nodeName: "n1"
+        "#]],
     )
     .await;
 }
@@ -304,19 +366,30 @@ async fn propagation_is_written_down_as_finalizers() {
     check(
         vec![create(job), delete("jobs.batch/j", json!({}))],
         &["/metadata/finalizers"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created j
+            Terminating j
+            /metadata/finalizers: ["orphan"]
+        "#]],
     )
     .await;
     check(
         vec![create(WEB), delete("deployments.apps/web", json!({"propagationPolicy": "Foreground"}))],
         &["/metadata/finalizers"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created web
+            Terminating web
+            /metadata/finalizers: ["foregroundDeletion"]
+        "#]],
     )
     .await;
     check(
         vec![create(WEB), delete("deployments.apps/web", json!({"propagationPolicy": "Sideways"}))],
         &[],
-        expect![[r#""#]],
+        expect![[r#"
+            Created web
+            422 Invalid: DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: "Background", "Foreground", "Orphan"
+        "#]],
     )
     .await;
 }
@@ -332,7 +405,14 @@ async fn namespaces_guard_their_content() {
             create(SETTINGS),
         ],
         &[],
-        expect![[r#""#]],
+        expect![[r#"
+            Updated a
+            Terminating a
+            403 Forbidden: configmaps "settings" is forbidden: unable to create new content in namespace a because it is being terminated
+              metadata.namespace NamespaceTerminating
+            Deleted a
+            404 NotFound: namespaces "a" not found
+        "#]],
     )
     .await;
 }
@@ -347,7 +427,15 @@ async fn scale_is_another_view_of_replicas() {
             merge("configmaps/x/scale", json!({})),
         ],
         &["/spec/replicas", "/metadata/generation"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created web
+            Updated web
+            422 Invalid: Scale.autoscaling "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0
+              spec.replicas FieldValueInvalid
+            404 NotFound: the server could not find the requested resource
+            /spec/replicas: 4
+            /metadata/generation: 2
+        "#]],
     )
     .await;
 }
@@ -383,9 +471,9 @@ async fn collections_are_deleted_by_selector() {
 #[tokio::test]
 async fn edits_survive_other_writers() {
     let pipeline = pipeline().await;
-    pipeline.execute(create("{apiVersion: v1, kind: ConfigMap, metadata: {name: n}, data: {n: \"0\"}}")).await.unwrap();
+    pipeline.execute(create("{apiVersion: v1, kind: ConfigMap, metadata: {name: count}, data: {n: \"0\"}}")).await.unwrap();
     let edits = (0..50).map(|_| {
-        pipeline.execute(Request::edit(at("configmaps/n"), |map: &mut k8s_openapi::api::core::v1::ConfigMap| {
+        pipeline.execute(Request::edit(at("configmaps/count"), |map: &mut k8s_openapi::api::core::v1::ConfigMap| {
             let data = map.data.get_or_insert_default();
             let count: u32 = data["n"].parse().unwrap();
             data.insert("n".to_owned(), (count + 1).to_string());
@@ -393,10 +481,10 @@ async fn edits_survive_other_writers() {
         }))
     });
     futures::future::join_all(edits).await.into_iter().for_each(|answer| drop(answer.unwrap()));
-    let batch = (0..5).map(|_| merge("configmaps/n", json!({"data": {"last": "yes"}}))).collect();
+    let batch = (0..5).map(|_| merge("configmaps/count", json!({"data": {"last": "yes"}}))).collect();
     pipeline.execute_all(batch).await.into_iter().for_each(|answer| drop(answer.unwrap()));
     let world = pipeline.feed().world();
-    let map = world.get::<k8s_openapi::api::core::v1::ConfigMap>("a", "n").unwrap();
+    let map = world.get::<k8s_openapi::api::core::v1::ConfigMap>("a", "count").unwrap();
     assert_eq!(map.data.as_ref().unwrap()["n"], "50");
 }
 
@@ -414,7 +502,18 @@ async fn services_get_addresses_and_ports() {
             service("five", ", clusterIP: None"),
         ],
         &["/spec/clusterIP", "/spec/clusterIPs", "/spec/ipFamilyPolicy"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created one
+            422 Invalid: Service "two" is invalid: spec.clusterIPs: Invalid value: ["10.96.3.4"]: failed to allocate IP 10.96.3.4: provided IP is already allocated
+              spec.clusterIPs FieldValueInvalid
+            422 Invalid: Service "three" is invalid: spec.clusterIPs: Invalid value: ["192.168.0.1"]: failed to allocate IP 192.168.0.1: the provided network does not match the current range
+              spec.clusterIPs FieldValueInvalid
+            Created four
+            Created five
+            /spec/clusterIP: "None"
+            /spec/clusterIPs: ["None"]
+            /spec/ipFamilyPolicy: "RequireDualStack"
+        "#]],
     )
     .await;
 }
@@ -426,7 +525,11 @@ async fn two_versions_are_one_object() {
     check(
         vec![create(v1)],
         &["/apiVersion", "/spec/metrics/0/resource/target/averageUtilization"],
-        expect![[r#""#]],
+        expect![[r#"
+            Created h
+            /apiVersion: "autoscaling/v2"
+            /spec/metrics/0/resource/target/averageUtilization: 50
+        "#]],
     )
     .await;
 }
