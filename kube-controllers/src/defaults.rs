@@ -139,12 +139,14 @@ mod tests {
         expect![[r#"
             create serviceaccount default/default
             create configmap default/kube-root-ca.crt
-        "#]].assert_eq(&(small.step(&ServiceAccounts, "default") + &small.step(&root_ca, "default")));
+        "#]]
+        .assert_eq(&(small.step(&ServiceAccounts, "default") + &small.step(&root_ca, "default")));
         assert_eq!(small.step(&ServiceAccounts, "default") + &small.step(&root_ca, "default"), "");
         small.edit::<ConfigMap>(ROOT_CA, |config_map| config_map.data = None);
         expect![[r#"
             update configmap default/kube-root-ca.crt data.ca.crt=PEM
-        "#]].assert_eq(&small.step(&root_ca, "default"));
+        "#]]
+        .assert_eq(&small.step(&root_ca, "default"));
         assert_eq!(small.step(&root_ca, "default"), "");
         small.edit::<Namespace>("default", |it| {
             it.status.get_or_insert_default().phase = Some("Terminating".to_owned())
