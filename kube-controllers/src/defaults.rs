@@ -92,8 +92,12 @@ impl Planner for RootCa {
         }
         let wanted = self.config_map(namespace, known.as_deref());
         match known {
-            None => drop(plan.then(Request::create(wanted))),
-            Some(known) if *known != wanted => drop(plan.then(Request::update(wanted))),
+            None => {
+                plan.then(Request::create(wanted));
+            }
+            Some(known) if *known != wanted => {
+                plan.then(Request::update(wanted));
+            }
             Some(_) => {}
         }
         plan

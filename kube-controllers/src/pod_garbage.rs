@@ -71,7 +71,11 @@ impl Planner for PodGarbage {
         plan.together(observed.excess.iter().map(|ended| Request::delete_object(ended, at_once())));
         if !observed.node_exists {
             let left = quarantine_left(pod, now);
-            if left.is_zero() { remove_orphan(pod, now, &mut plan) } else { drop(plan.look_again(Some(left))) }
+            if left.is_zero() {
+                remove_orphan(pod, now, &mut plan);
+            } else {
+                plan.look_again(Some(left));
+            }
         } else if pods::node_name(pod).is_empty() && pod.metadata.deletion_timestamp.is_some() {
             plan.then(forced(pod));
         }
@@ -138,18 +142,27 @@ mod tests {
                 "{{kind: Pod, metadata: {{name: a, creationTimestamp: '2030-01-01T{created}Z' {more}}}, spec: {{containers: [], nodeName: one}}}}"
             )
         };
-        check(&pod("11:59:00", ""), expect![[r#"
+        check(
+            &pod("11:59:00", ""),
+            expect![[r#"
             update pod/status default/a DisruptionTarget=True/DeletionByPodGC phase=Failed
             delete pod default/a
-        "#]]);
-        check(&pod("11:59:50", ""), expect![[r#"
+        "#]],
+        );
+        check(
+            &pod("11:59:50", ""),
+            expect![[r#"
             look again after 30s
-        "#]]);
+        "#]],
+        );
         check(&(pod("11:00:00", "") + "\n---\n{kind: Node, metadata: {name: one}}"), expect![[""]]);
         let terminating = pod("11:59:50", ", deletionTimestamp: '2030-01-01T11:59:51Z'");
-        check(&terminating.replace(", nodeName: one", ""), expect![[r#"
+        check(
+            &terminating.replace(", nodeName: one", ""),
+            expect![[r#"
             delete pod default/a
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -160,9 +173,12 @@ mod tests {
             )
         };
         let pods = [ended("a", 4), ended("b", 1), ended("c", 3), ended("d", 2)];
-        check(&pods.join("\n---\n"), expect![[r#"
+        check(
+            &pods.join("\n---\n"),
+            expect![[r#"
             delete pod default/b
             delete pod default/d
-        "#]]);
+        "#]],
+        );
     }
 }

@@ -18,7 +18,7 @@ use crate::pods;
 use crate::watches::Watches;
 
 /// Addresses in one object at most. Source: `maxCapacity`.
-pub const ADDRESSES_MAX: usize = 1000;
+const ADDRESSES_MAX: usize = 1000;
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
@@ -54,8 +54,12 @@ impl Planner for LegacyEndpoints {
         }
         let wanted = endpoints(service, &pods, known.as_deref());
         match known {
-            None => drop(plan.then(Request::create(wanted))),
-            Some(known) if *known != wanted => drop(plan.then(Request::update(wanted))),
+            None => {
+                plan.then(Request::create(wanted));
+            }
+            Some(known) if *known != wanted => {
+                plan.then(Request::update(wanted));
+            }
             Some(_) => {}
         }
         plan

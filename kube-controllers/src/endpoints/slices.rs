@@ -20,7 +20,7 @@ use crate::pods;
 use crate::watches::Watches;
 
 /// Endpoints in a slice at most. Source: `--max-endpoints-per-slice`.
-pub const SLICE_ENDPOINTS_MAX: usize = 100;
+const SLICE_ENDPOINTS_MAX: usize = 100;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";

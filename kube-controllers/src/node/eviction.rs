@@ -47,7 +47,11 @@ impl Planner for TaintEviction {
             Stay::Forever => {}
             Stay::For(tolerated) => {
                 let left = tolerated.saturating_sub(since(driven_since(pod, &taints), now));
-                if left.is_zero() { evict(pod, now, &mut plan) } else { drop(plan.look_again(Some(left))) }
+                if left.is_zero() {
+                    evict(pod, now, &mut plan);
+                } else {
+                    plan.look_again(Some(left));
+                }
             }
         }
         plan
