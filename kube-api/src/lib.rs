@@ -6,11 +6,12 @@
 //! | [`admission`] | what is decided about a change before it is made |
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
-//! | [`client`] | the typed `Api<K>` for Rust programs |
+//! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 
 pub mod admission;
 pub mod allocator;
 pub mod client;
+pub mod manifest;
 pub mod pipeline;
 pub mod recorder;
 
