@@ -1,3 +1,4 @@
 //! The node: a pod as a state machine, probes, volumes, and the runtimes that run containers.
 
 pub mod runtime;
+pub mod runtimes;
