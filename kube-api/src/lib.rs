@@ -1,6 +1,22 @@
 //! The API server as a library: one pipeline for every request, and the doors that speak HTTP.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`pipeline`] | the one way in: decode, default, admit, validate, stamp, commit |
+//! | [`admission`] | what is decided about a change before it is made |
+//! | [`allocator`] | the addresses and ports of Services |
+//! | [`recorder`] | Events: counted, limited, stored |
+//! | [`client`] | the typed `Api<K>` for Rust programs |
+//! | [`read`] | get, list and watch |
+//! | [`http`](mod@http) | the API over HTTP, in process and over the network |
 
+pub mod admission;
+pub mod allocator;
+pub mod client;
+pub mod http;
+pub mod pipeline;
 pub mod read;
+pub mod recorder;
 mod table {
     pub(crate) fn columns(_: &coracle_core::Kind) -> Vec<serde_json::Value> {
         Vec::new()
@@ -9,3 +25,7 @@ mod table {
         Vec::new()
     }
 }
+
+pub use admission::Admission;
+pub use client::{Api, Client};
+pub use pipeline::{Ledger, Pipeline, Settings};

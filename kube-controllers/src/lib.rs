@@ -1,1 +1,31 @@
-//! Controllers: the trait, and one planner per kind. No I/O.
+//! Controllers: the traits, and one planner per kind. No I/O, no clock, no memory: facts in, requests out.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`controller`], [`watches`], [`context`] | what an embedder implements, what wakes it, and what it may do |
+//! | [`planner`], [`plan`] | the pure form of a controller, and what it decides, as a value |
+//! | [`erased`] | any controller behind one face, as the driver runs it |
+//! | [`replica_set`], [`deployment`] | workloads |
+//! | [`pods`], [`ownership`], [`victims`], [`template_hash`] | what several planners share |
+
+pub mod context;
+pub mod controller;
+pub mod deployment;
+pub mod erased;
+pub mod ownership;
+pub mod plan;
+pub mod planner;
+pub mod pods;
+pub mod replica_set;
+pub mod template_hash;
+#[cfg(test)]
+mod testing;
+pub mod victims;
+pub mod watches;
+
+pub use context::Context;
+pub use controller::{Controller, Error, Next};
+pub use erased::{ErasedController, erase};
+pub use plan::{Announcement, Plan, Step, Wish, carry_out};
+pub use planner::Planner;
+pub use watches::Watches;

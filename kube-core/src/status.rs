@@ -4,7 +4,7 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
-use crate::kind::{GroupResource, Kind};
+use crate::kind::GroupResource;
 
 /// A refusal. The answer to a request that was not carried out, exactly as a client reads it.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,9 +138,9 @@ impl Status {
         Self::new(Reason::Forbidden, message).about(resource, name)
     }
 
-    /// 422: the object breaks rules of its kind; one cause per field.
+    /// 422: an object of a `(group, kind)` breaks its rules; one cause per field.
     #[must_use]
-    pub fn invalid(kind: &Kind, name: &str, causes: Vec<meta::StatusCause>) -> Self {
+    pub fn invalid((group, kind): (&str, &str), name: &str, causes: Vec<meta::StatusCause>) -> Self {
         let text = |cause: &meta::StatusCause| {
             let field = cause.field.as_deref().unwrap_or("");
             format!("{field}: {}", cause.message.as_deref().unwrap_or(""))
@@ -150,11 +150,11 @@ impl Status {
             [only] => text(only),
             many => format!("[{}]", many.iter().map(text).collect::<Vec<_>>().join(", ")),
         };
-        let group_kind = GroupResource::new(kind.group.clone(), kind.kind.clone());
+        let group_kind = GroupResource::new(group.to_owned(), kind.to_owned());
         let mut status = Self::new(Reason::Invalid, format!("{group_kind} \"{name}\" is invalid: {why}"));
         let details = status.details_mut();
-        details.group = non_empty(&kind.group);
-        details.kind = non_empty(&kind.kind);
+        details.group = non_empty(group);
+        details.kind = non_empty(kind);
         details.name = non_empty(name);
         details.causes = Some(causes);
         status

@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// The store has not come that far. Only another store can have given out this revision: start over from a range.
     #[error("revision {asked} is ahead of the store, the newest is {newest}")]
-    Future {
+    Ahead {
         /// What the caller asked for.
         asked: Revision,
         /// The newest revision there is.

@@ -294,4 +294,34 @@ mod tests {
         assert_eq!(run(), run());
         assert!(run().2.failed_before > 0 && run().2.failed_after > 0 && run().2.failed_reads > 0);
     }
+
+    /// A client that retries and resumes loses nothing, whatever fails: the contract holds under faults.
+    #[test]
+    fn a_careful_client_misses_nothing() {
+        let often = Faults {
+            fail_before: 0.2,
+            fail_after: 0.2,
+            rival: 0.2,
+            delay: 0.3,
+            break_changes: 0.2,
+            ..Faults::default()
+        };
+        for seed in 0..50 {
+            let store = Faulty::new(Memory::default(), seed);
+            store.set(often);
+            let (mut seen, mut last) = (Vec::new(), Revision::ZERO);
+            let mut changes = store.changes(KeyRange::all(), last).unwrap();
+            for number in 0..100 {
+                let expect = if last == Revision::ZERO { Expect::Absent } else { Expect::Revision(last) };
+                drop(block_on(store.commit(vec![Write::put("a", number.to_string()).expecting(expect)])));
+                match changes.try_next() {
+                    Ok(batch) => seen.extend(batch.unwrap_or_default().iter().map(|change| change.revision)),
+                    Err(_) => changes = store.changes(KeyRange::all(), last).unwrap(),
+                }
+                last = seen.last().copied().unwrap_or_default();
+            }
+            assert_eq!(seen, (1..=last.0).map(Revision).collect::<Vec<_>>(), "seed {seed}");
+            assert!(last.0 > 20, "seed {seed} gets on: {:?}", store.counts());
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub trait Store: Send + Sync + 'static {
     /// The keys in `range` as they stood `at` a revision, in key order, at most `limit` of them.
     ///
     /// Further pages are read at the first one's revision, from [`KeyRange::after`] its last key. A limit of zero counts.
-    /// Fails with `Compacted` or `Future` if that revision cannot be read.
+    /// Fails with `Compacted` or `Ahead` if that revision cannot be read.
     async fn range(&self, range: KeyRange, at: At, limit: usize) -> Result<Page>;
 
     /// Every write stands alone: in order, each takes a new revision, greater than all before, or fails by itself and
@@ -34,12 +34,12 @@ pub trait Store: Send + Sync + 'static {
     /// Every change in `range` after `after`: in order, none twice, none missing.
     ///
     /// Fails with `Compacted` if history that old is gone: at once, or later if the reader falls behind compaction.
-    /// A reader that has taken all changes in its range is never behind. Fails with `Future` if `after` is ahead.
+    /// A reader that has taken all changes in its range is never behind. Fails with `Ahead` if `after` is ahead.
     fn changes(&self, range: KeyRange, after: Revision) -> Result<Changes>;
 
     /// Forgets history before `before`; older reads then fail with `Compacted`. What stands at `before` stays readable.
     ///
-    /// History that is already forgotten may be forgotten again. Fails with `Future` if `before` is ahead.
+    /// History that is already forgotten may be forgotten again. Fails with `Ahead` if `before` is ahead.
     async fn compact(&self, before: Revision) -> Result<()>;
 
     /// The newest revision: at least that of every commit that was answered before.
@@ -85,7 +85,7 @@ pub struct Item {
 pub struct Page {
     /// In key order.
     pub items: Vec<Item>,
-    /// How many more items the range holds, beyond these.
+    /// How many more items the range holds, beyond these. Counting them takes a store time: page with generous limits.
     pub remaining: u64,
     /// The revision read at: here the changes to these items begin, and here further pages are read.
     pub revision: Revision,

@@ -49,12 +49,12 @@ fn groups(kinds: &Kinds) -> Groups<'_> {
         let weight = GROUP_ORDER.iter().position(|group| *group == kind.group).unwrap_or(GROUP_ORDER.len());
         groups.entry((weight, &kind.group)).or_default().entry(&kind.version).or_default().push(kind);
     }
-    let newest_first = |versions: BTreeMap<_, _>| {
-        let mut versions: Vec<_> = versions.into_iter().collect();
+    let newest_first = groups.into_iter().map(|((_, group), versions)| {
+        let mut versions: Vec<(&str, Vec<&Arc<Kind>>)> = versions.into_iter().collect();
         versions.sort_by_key(|(version, _)| std::cmp::Reverse(version_rank(version)));
-        versions
-    };
-    groups.into_iter().map(|((_, group), versions)| (group, newest_first(versions))).collect()
+        (group, versions)
+    });
+    newest_first.collect()
 }
 
 /// How stable and new a version is: `v2`, `v1`, `v1beta2`, `v1beta1`, `v1alpha1`, then anything else.

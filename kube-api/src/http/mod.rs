@@ -187,7 +187,7 @@ impl ApiServer {
             if info.is_resource {
                 let kind = resources::route(self, &info)?;
                 let (info, query, headers) = (&info, &query, &parts.headers);
-                resources::Call { server: self, info, query, headers, user, kind, body, upgrade }.answer().await
+                resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
             } else {
                 self.answer_other(&info, &query, &parts.headers).await
             }

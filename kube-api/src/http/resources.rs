@@ -24,7 +24,6 @@ pub(super) struct Call<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) user: Arc<User>,
     pub(super) kind: Arc<Kind>,
-    pub(super) body: RequestBody,
     pub(super) upgrade: Option<hyper::upgrade::OnUpgrade>,
 }
 
@@ -56,7 +55,7 @@ pub(super) fn route(server: &ApiServer, info: &RequestInfo) -> Result<Arc<Kind>,
 }
 
 impl Call<'_> {
-    pub(super) async fn answer(self) -> Result<Response<Body>, Status> {
+    pub(super) async fn answer(self, body: RequestBody) -> Result<Response<Body>, Status> {
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
             ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,
@@ -64,7 +63,7 @@ impl Call<'_> {
             (_, "get") => self.get().await,
             (_, "list") => self.list().await,
             (_, "watch") => self.watch().await,
-            _ => write::answer(self).await,
+            _ => write::answer(self, body).await,
         }
     }
 

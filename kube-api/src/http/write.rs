@@ -7,7 +7,7 @@ use coracle_core::{Action, Body as Content, Effect, GroupResource, Object, Optio
 use http::{Response, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
-use super::body::{Body, collect, to_json};
+use super::body::{Body, RequestBody, collect, to_json};
 use super::negotiate::{self, Media, PatchType};
 use super::options::{OptionsKind, delete_options, write_options};
 use super::resources::Call;
@@ -44,9 +44,8 @@ const RETURNED_WHEN_DELETED: [(&str, &str); 11] = [
     ("storage.k8s.io", "volumeattachments"),
 ];
 
-pub(super) async fn answer(mut call: Call<'_>) -> Result<Response<Body>, Status> {
+pub(super) async fn answer(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Status> {
     let answering = call.answering()?;
-    let body = std::mem::take(&mut call.body);
     match &*call.info.verb {
         "create" => {
             let (options, _) = write_options(OptionsKind::Create, call.query, call.headers)?;

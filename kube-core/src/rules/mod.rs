@@ -1,1 +1,14 @@
-//! Rules.
+//! Temporary.
+use crate::field::Errors;
+use std::any::Any;
+pub struct Rules {
+    pub default: fn(object: &mut dyn Any),
+    pub validate: fn(object: &dyn Any) -> Errors,
+    pub validate_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
+    pub validate_status_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
+    pub prepare_create: fn(object: &mut dyn Any),
+    pub prepare_update: fn(new: &mut dyn Any, old: &dyn Any),
+    pub prepare_status_update: fn(new: &mut dyn Any, old: &dyn Any),
+    pub spec_changed: fn(new: &dyn Any, old: &dyn Any) -> bool,
+}
+pub fn lookup(group: &str, version: &str, kind: &str) -> Option<&'static Rules> { None }

@@ -51,20 +51,30 @@ pub async fn changes_from_any_revision(store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
-/// A reader without changes waits, is woken by one in its range, and then gets it.
+/// A reader without changes waits, is woken by one in its range, and then gets it; one that is new as one that is not.
 pub async fn readers_wait(store: &dyn Store) -> Result<()> {
-    let mut changes = store.changes(KeyRange::prefix("/a/"), store.revision().await?)?;
-    for round in 0..20 {
-        assert_eq!(changes.try_next()?, None, "nothing is ready");
-        let write = async {
-            succeed(store, Write::put("/b/1", "elsewhere")).await?;
-            succeed(store, Write::put("/a/1", round.to_string())).await
-        };
-        let (batch, revision) = join(changes.next(), write).await;
-        let revisions: Vec<Revision> = batch?.iter().map(|change| change.revision).collect();
-        assert_eq!(revisions, [revision?]);
+    let mut old = store.changes(KeyRange::prefix("/a/"), store.revision().await?)?;
+    for _ in 0..10 {
+        assert_eq!(old.try_next()?, None, "nothing is ready");
+        reader_waits(store, &mut old).await?;
+        let rest = KeyRange::prefix("/a/").after(&"/a/1/x".into());
+        let mut new = store.changes(rest, store.revision().await?)?;
+        let last = reader_waits(store, &mut new).await?;
+        assert_eq!(read_to(&mut old, last).await?.len(), 1);
     }
     Ok(())
+}
+
+/// Nobody but the reader waits, so nothing but its own wake-up helps it.
+async fn reader_waits(store: &dyn Store, changes: &mut Changes) -> Result<Revision> {
+    let write = async {
+        succeed(store, Write::put("/b/1", "elsewhere")).await?;
+        succeed(store, Write::put("/a/2", "here")).await
+    };
+    let (batch, revision) = join(changes.next(), write).await;
+    let revision = revision?;
+    assert_eq!(batch?.iter().map(|change| change.revision).collect::<Vec<_>>(), [revision]);
+    Ok(revision)
 }
 
 /// Leaving off waiting loses nothing.

@@ -108,7 +108,7 @@ pub async fn unreachable_revisions(store: &dyn Store) -> Result<()> {
         let compact = store.compact(ahead).await;
         for answer in [range, changes, compact] {
             let refused =
-                matches!(answer, Err(Error::Future { asked, newest: told }) if asked == ahead && told == newest);
+                matches!(answer, Err(Error::Ahead { asked, newest: told }) if asked == ahead && told == newest);
             assert!(refused, "{ahead} is ahead of {newest}: {answer:?}");
         }
         succeed(store, Write::put("a", "1")).await?;

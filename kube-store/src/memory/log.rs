@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{Change, Revision};
 
 /// Entries per segment. Copies of a log share its segments, and a write copies only the last one.
-const SEGMENT: usize = 512;
+const SEGMENT: u64 = 512;
 
 /// What an entry weighs beside its key and value, in bytes.
 const OVERHEAD: usize = 192;
@@ -28,10 +28,8 @@ impl Entry {
 /// The changes after `oldest` up to `newest`, without a gap. Cloning takes constant time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log {
-    /// All full but the last. The first may begin with entries that are forgotten already.
-    segments: Arc<VecDeque<Arc<Vec<Entry>>>>,
-    /// The revision before the first entry of the first segment.
-    base: u64,
+    /// All of the same length but the last, and the first, which loses its oldest entries.
+    segments: Arc<VecDeque<Arc<VecDeque<Entry>>>>,
     oldest: u64,
     newest: u64,
     weight_bytes: usize,
@@ -64,42 +62,46 @@ impl Log {
         self.newest += 1;
         self.weight_bytes += entry.weight_bytes();
         let segments = Arc::make_mut(&mut self.segments);
-        match segments.back_mut() {
-            Some(last) if last.len() < SEGMENT => Arc::make_mut(last).push(entry),
-            _ => {
-                let mut segment = Vec::with_capacity(SEGMENT);
-                segment.push(entry);
-                segments.push_back(Arc::new(segment));
-            }
+        // A segment ends where its revisions do, so that all but the first begin at a multiple of the length.
+        if (self.newest - 1).is_multiple_of(SEGMENT) || segments.is_empty() {
+            segments.push_back(Arc::default());
+        }
+        if let Some(last) = segments.back_mut() {
+            Arc::make_mut(last).push_back(entry);
         }
     }
 
     /// The change made at `revision`, if it is kept.
     pub(super) fn get(&self, revision: Revision) -> Option<&Entry> {
-        if revision.0 <= self.oldest {
-            return None;
-        }
-        let index = usize::try_from(revision.0 - self.base - 1).ok()?;
-        self.segments.get(index / SEGMENT)?.get(index % SEGMENT)
+        let (segment, index) = self.place(revision.0.checked_sub(1).filter(|after| *after >= self.oldest)?);
+        self.segments.get(segment)?.get(index)
     }
 
     /// The kept changes after `after`, in order.
     pub(super) fn after(&self, after: Revision) -> impl Iterator<Item = &Entry> {
-        let skipped = usize::try_from(after.0.max(self.oldest) - self.base).unwrap_or(usize::MAX);
-        let mut segments = self.segments.iter().skip(skipped / SEGMENT);
-        let first = segments.next().and_then(|segment| segment.get(skipped % SEGMENT..)).unwrap_or_default();
-        first.iter().chain(segments.flat_map(|segment| segment.iter()))
+        let (segment, index) = self.place(after.0.max(self.oldest));
+        let mut segments = self.segments.iter().skip(segment);
+        let first = segments.next().into_iter().flat_map(move |first| first.iter().skip(index));
+        first.chain(segments.flat_map(|segment| segment.iter()))
+    }
+
+    /// The segment, and the index in it, of the change after `after`, which is no older than the oldest.
+    fn place(&self, after: u64) -> (usize, usize) {
+        let segment = after / SEGMENT - self.oldest / SEGMENT;
+        let index = if segment == 0 { after - self.oldest } else { after % SEGMENT };
+        (usize::try_from(segment).unwrap_or(usize::MAX), usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     /// Forgets the oldest change and returns it.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let entry = self.get(self.oldest().next())?.clone();
+        let segments = Arc::make_mut(&mut self.segments);
+        let first = Arc::make_mut(segments.front_mut()?);
+        let entry = first.pop_front()?;
+        if first.is_empty() {
+            segments.pop_front();
+        }
         self.oldest += 1;
         self.weight_bytes -= entry.weight_bytes();
-        if self.oldest - self.base == SEGMENT as u64 {
-            Arc::make_mut(&mut self.segments).pop_front();
-            self.base = self.oldest;
-        }
         Some(entry)
     }
 }
@@ -130,7 +132,7 @@ mod tests {
     fn keeps_what_lies_between() {
         let mut log = Log::default();
         check(&log, 0, 0);
-        for (pushes, pops) in [(1, 0), (511, 0), (0, 1), (1, 511), (1100, 600), (0, 501), (3, 2)] {
+        for (pushes, pops) in [(1, 0), (511, 0), (0, 1), (1, 511), (1100, 600), (0, 501), (3, 3), (5, 2)] {
             let (oldest, newest) = (log.oldest().0, log.newest().0);
             (0..pushes).for_each(|_| push(&mut log));
             (0..pops).for_each(|_| assert!(log.pop().is_some()));
@@ -140,6 +142,6 @@ mod tests {
         push(&mut log);
         while log.pop().is_some() {}
         assert_eq!((log.len(), log.weight_bytes()), (0, 0));
-        check(&copy, 1615, 1616);
+        check(&copy, 1618, 1621);
     }
 }

@@ -15,6 +15,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -26,9 +27,12 @@ use self::state::State;
 use crate::{At, Changes, KeyRange, Outcome, Page, Result, Revision, Store, Write};
 
 /// How much history a store keeps by itself. The oldest goes first, once either limit is passed.
+///
+/// A commit that passes a limit by itself forgets its own first changes, before any reader sees them: stay well above the
+/// largest batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
-    /// Changes kept. Default 100,000. Zero keeps none: readers must then look between any two commits.
+    /// Changes kept. Default 100,000.
     pub changes_max: u64,
     /// Bytes kept: keys and values of the kept changes, and 192 for each. Default 64 MiB.
     pub bytes_max: usize,
@@ -45,7 +49,8 @@ impl Default for History {
 /// Its state is persistent in the functional sense: a read takes a copy in constant time and works on it without the
 /// lock, and [`fork`](Self::fork) hands such a copy out as a store of its own. A commit is done when its future is first
 /// polled. A reader is a cursor into the shared history, so slow readers cost nothing, and fall behind only if the store
-/// forgets what they have not read: see [`History`]. Dropping the store closes its readers.
+/// forgets what they have not read: see [`History`]. Once a commit has answered, its changes are ready for every reader.
+/// Dropping the store closes its readers.
 #[derive(Debug, Default)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -135,7 +140,9 @@ impl Drop for Memory {
         let mut inner = self.shared.lock();
         inner.closed = true;
         inner.readers.touch_all(&mut wakers);
+        let state = mem::take(&mut inner.state);
         drop(inner);
+        drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
 }

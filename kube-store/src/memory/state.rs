@@ -126,7 +126,7 @@ impl State {
 
     fn check_reached(&self, revision: Revision) -> Result<()> {
         let newest = self.log.newest();
-        if revision > newest { Err(Error::Future { asked: revision, newest }) } else { Ok(()) }
+        if revision > newest { Err(Error::Ahead { asked: revision, newest }) } else { Ok(()) }
     }
 
     /// How many keys there are, deleted ones that can still be read included.

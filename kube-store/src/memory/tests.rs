@@ -90,8 +90,14 @@ fn a_fork_goes_its_own_way() {
 #[test]
 fn only_readers_of_the_key_are_woken_and_once() {
     let store = Memory::default();
-    let ranges =
-        [KeyRange::all(), KeyRange::prefix("/pods/"), KeyRange::single("/pods/a"), KeyRange::prefix("/nodes/")];
+    let ranges = [
+        KeyRange::all(),
+        KeyRange::prefix("/pods/"),
+        KeyRange::single("/pods/a"),
+        KeyRange::single("/pods/"),
+        KeyRange::prefix("/nodes/"),
+        KeyRange::prefix("/pods/").after(&"/pods/a".into()),
+    ];
     let mut readers: Vec<_> =
         ranges.map(|range| (store.changes(range, Revision::ZERO).unwrap(), Arc::new(Wakes::default()))).into();
     for (changes, wakes) in &mut readers {
@@ -100,10 +106,10 @@ fn only_readers_of_the_key_are_woken_and_once() {
     for key in ["/pods/b", "/pods/a", "/pods/a", "/podsx", "/pod"] {
         put(&store, key);
     }
-    assert_eq!(readers.iter().map(|(_, wakes)| wakes.count()).collect::<Vec<_>>(), [1, 1, 1, 0]);
+    assert_eq!(readers.iter().map(|(_, wakes)| wakes.count()).collect::<Vec<_>>(), [1, 1, 1, 0, 0, 1]);
     let seen: Vec<_> = readers.iter_mut().map(|(changes, _)| keys(changes).len()).collect();
-    assert_eq!(seen, [5, 3, 2, 0]);
-    assert_eq!(store.shared.lock().readers.len(), 4);
+    assert_eq!(seen, [5, 3, 2, 0, 0, 1]);
+    assert_eq!(store.shared.lock().readers.len(), 6);
     drop(readers);
     assert_eq!(store.shared.lock().readers.len(), 0);
 }

@@ -1,0 +1,71 @@
+//! What is decided about a change before it is made: one chain of small plugins.
+//!
+//! Every change passes the chain, whoever asks: first each plugin may complete the object ([`Admission::admit`]), then, once
+//! the object is valid, each may still refuse it ([`Admission::review`]).
+
+mod default_tolerations;
+mod namespace_lifecycle;
+mod priority;
+mod service_account;
+
+use async_trait::async_trait;
+use coracle_core::{AnyResource, Kind, Object, Status, Target, User, World};
+
+pub use default_tolerations::DefaultTolerations;
+pub use namespace_lifecycle::NamespaceLifecycle;
+pub use priority::Priority;
+pub use service_account::ServiceAccounts;
+
+/// What kind of change is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// There is no such object yet.
+    Create,
+    /// There is one, and it changes.
+    Update,
+    /// There is one, and it shall go.
+    Delete,
+}
+
+/// What a plugin may know of a change.
+#[derive(Debug)]
+pub struct Attributes<'a> {
+    /// What kind of change.
+    pub operation: Operation,
+    /// The kind of the object.
+    pub kind: &'a Kind,
+    /// What the request is about.
+    pub target: &'a Target,
+    /// The version that is there now, for updates and deletes.
+    pub old: Option<&'a Object>,
+    /// Who asks.
+    pub user: &'a User,
+    /// Everything at the newest revision.
+    pub world: &'a World,
+}
+
+/// One plugin of the chain. Both methods are optional.
+#[async_trait]
+pub trait Admission: Send + Sync + 'static {
+    /// Completes or changes the object, or refuses it. Not called for deletes.
+    ///
+    /// # Errors
+    /// The refusal.
+    async fn admit(&self, _attributes: &Attributes<'_>, _object: &mut dyn AnyResource) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Refuses a change that is valid otherwise. `object` is `None` for deletes.
+    ///
+    /// # Errors
+    /// The refusal.
+    async fn review(&self, _attributes: &Attributes<'_>, _object: Option<&dyn AnyResource>) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+/// The plugins that every cluster has, in upstream's order.
+#[must_use]
+pub fn builtin() -> Vec<Box<dyn Admission>> {
+    vec![Box::new(NamespaceLifecycle), Box::new(ServiceAccounts), Box::new(Priority), Box::new(DefaultTolerations)]
+}

@@ -1,0 +1,280 @@
+//! The typed way in for Rust programs: `Api<Pod>` and friends, without encoding, sockets or copies.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use coracle_core::{
+    Action, Event, Gateway, GroupResource, Lagged, Object, ObjectKey, Patch, Request, Resource, Response, Status,
+    Subscription, Target, User, World, selector::Selector,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+
+/// A handle to the cluster's API as one user. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    gateway: Arc<dyn Gateway>,
+    user: Arc<User>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Client of {}", self.user.name)
+    }
+}
+
+impl Client {
+    /// The cluster's owner.
+    #[must_use]
+    pub fn new(gateway: Arc<dyn Gateway>) -> Self {
+        Self { gateway, user: User::owner() }
+    }
+
+    /// The objects of a type in one namespace.
+    #[must_use]
+    pub fn namespaced<K: Resource>(&self, namespace: &str) -> Api<K> {
+        Api { client: self.clone(), namespace: namespace.into(), kind: PhantomData }
+    }
+
+    /// The objects of a cluster-scoped type, or of a namespaced type in all namespaces.
+    #[must_use]
+    pub fn all<K: Resource>(&self) -> Api<K> {
+        self.namespaced("")
+    }
+
+    /// Carries out any request.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn execute(&self, request: Request) -> Result<Response, Status> {
+        self.gateway.execute(request.by(self.user.clone())).await
+    }
+
+    /// Carries out requests together, each standing alone.
+    pub async fn execute_all(&self, requests: Vec<Request>) -> Vec<Result<Response, Status>> {
+        let requests = requests.into_iter().map(|request| request.by(self.user.clone())).collect();
+        self.gateway.execute_all(requests).await
+    }
+
+    /// Everything at the newest revision.
+    #[must_use]
+    pub fn world(&self) -> Arc<World> {
+        self.gateway.feed().world()
+    }
+
+    /// The one way in behind this handle.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<dyn Gateway> {
+        &self.gateway
+    }
+}
+
+/// The objects of one type, in one namespace or in all.
+pub struct Api<K> {
+    client: Client,
+    namespace: Arc<str>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Clone for Api<K> {
+    fn clone(&self) -> Self {
+        Self { client: self.client.clone(), namespace: self.namespace.clone(), kind: PhantomData }
+    }
+}
+
+impl<K> std::fmt::Debug for Api<K> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Api in {:?}", self.namespace)
+    }
+}
+
+impl<K: Resource> Api<K> {
+    /// One object as it is now.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub fn get(&self, name: &str) -> Result<Arc<K>, Status> {
+        let found = self.client.world().get::<K>(&self.namespace, name);
+        found.ok_or_else(|| Status::not_found(&GroupResource::of::<K>(), name))
+    }
+
+    /// All objects as they are now, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.client.world().list_in::<K>(&self.namespace).collect()
+    }
+
+    /// The objects that a label selector such as `app=web,tier!=test` chooses.
+    ///
+    /// # Errors
+    /// 400 if the selector cannot be read.
+    pub fn list_labeled(&self, selector: &str) -> Result<Vec<Arc<K>>, Status> {
+        let selector = Selector::parse(selector).map_err(|error| Status::bad_request(error.to_string()))?;
+        let chosen = |object: &Arc<K>| selector.matches_optional(object.metadata().labels.as_ref());
+        Ok(self.client.world().list_in::<K>(&self.namespace).filter(chosen).collect())
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// 409 if the name is taken, 422 if the object breaks its kind's rules, and what admission refuses.
+    pub async fn create(&self, object: K) -> Result<Arc<K>, Status> {
+        self.typed(self.placed(Request::create(object))).await
+    }
+
+    /// Replaces an object; its `resourceVersion`, if set, must still be the newest.
+    ///
+    /// # Errors
+    /// 404, 409 or 422.
+    pub async fn replace(&self, object: K) -> Result<Arc<K>, Status> {
+        self.typed(self.placed(Request::update(object))).await
+    }
+
+    /// Replaces an object's status.
+    ///
+    /// # Errors
+    /// 404, 409 or 422.
+    pub async fn replace_status(&self, object: K) -> Result<Arc<K>, Status> {
+        self.typed(self.placed(Request::update_status(object))).await
+    }
+
+    /// Edits the newest version, as often as it takes.
+    ///
+    /// # Errors
+    /// 404, 422, or what the edit itself refuses.
+    pub async fn edit(&self, name: &str, edit: impl Fn(&mut K) + Send + Sync + 'static) -> Result<Arc<K>, Status> {
+        let edit = move |object: &mut K| {
+            edit(object);
+            Ok(())
+        };
+        self.typed(Request::edit(self.target(name), edit)).await
+    }
+
+    /// Patches an object.
+    ///
+    /// # Errors
+    /// 400 if the patch makes no sense, 404, 409 or 422.
+    pub async fn patch(&self, name: &str, patch: Patch) -> Result<Arc<K>, Status> {
+        self.typed(Request::new(self.target(name), Action::Patch(patch))).await
+    }
+
+    /// Applies an object server-side as a field manager; takes fields that others own only if `force`.
+    ///
+    /// # Errors
+    /// 409 with one cause per field that another manager owns, or 422.
+    pub async fn apply(&self, object: &K, manager: &str, force: bool) -> Result<Arc<K>, Status> {
+        let request = Request::apply(object, manager, force).map_err(Status::internal)?;
+        self.typed(self.placed(request)).await
+    }
+
+    /// Deletes an object with its kind's usual grace; its dependents follow in the background.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub async fn delete(&self, name: &str) -> Result<Response, Status> {
+        self.delete_with(name, DeleteOptions::default()).await
+    }
+
+    /// Deletes an object with these options.
+    ///
+    /// # Errors
+    /// 404, or 409 if a precondition does not hold.
+    pub async fn delete_with(&self, name: &str, options: DeleteOptions) -> Result<Response, Status> {
+        self.client.execute(Request::new(self.target(name), Action::Delete(options))).await
+    }
+
+    /// Everything that is there now, then every change, in order and without a gap.
+    #[must_use]
+    pub fn watch(&self) -> (Vec<Arc<K>>, Watch<K>) {
+        let (world, changes) = self.client.gateway.feed().follow(Some(&GroupResource::of::<K>()));
+        let now = world.list_in::<K>(&self.namespace).collect();
+        (now, Watch { changes, namespace: self.namespace.clone(), kind: PhantomData })
+    }
+
+    /// Waits until an object is as wished; `None` stands for "not there".
+    ///
+    /// # Errors
+    /// 410 if changes came faster than they were read: call again.
+    pub async fn until(&self, name: &str, wish: impl Fn(Option<&K>) -> bool) -> Result<Option<Arc<K>>, Status> {
+        let resource = GroupResource::of::<K>();
+        let key = ObjectKey::new(&self.namespace, name);
+        let (mut world, mut changes) = self.client.gateway.feed().follow(Some(&resource));
+        loop {
+            let object = world.object(&resource, key.as_str()).and_then(|object| object.shared::<K>());
+            if wish(object.as_deref()) {
+                return Ok(object);
+            }
+            changes.next(usize::MAX).await.map_err(lagged)?;
+            world = self.client.world();
+        }
+    }
+
+    fn target(&self, name: &str) -> Target {
+        Target::named::<K>(&self.namespace, name)
+    }
+
+    /// The request in this namespace, unless the object names one.
+    fn placed(&self, mut request: Request) -> Request {
+        if request.target.namespace.is_empty() {
+            request.target.namespace = Cow::Owned(self.namespace.to_string());
+        }
+        request
+    }
+
+    async fn typed(&self, request: Request) -> Result<Arc<K>, Status> {
+        let response = self.client.execute(request).await?;
+        let object = response.object.as_deref().and_then(Object::shared);
+        object.ok_or_else(|| Status::internal(format!("the answer is no {}", K::kind(&()))))
+    }
+}
+
+/// One change of an object of a type.
+#[derive(Clone, Debug)]
+pub enum Change<K> {
+    /// It is new.
+    Added(Arc<K>),
+    /// It has a new version.
+    Modified(Arc<K>),
+    /// It is gone; this is how it was last.
+    Deleted(Arc<K>),
+}
+
+/// Changes of the objects of one type.
+#[derive(Debug)]
+pub struct Watch<K> {
+    changes: Subscription,
+    namespace: Arc<str>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Resource> Watch<K> {
+    /// Waits for changes; returns those that are there, at least one.
+    ///
+    /// # Errors
+    /// 410 if changes came faster than they were read: watch again.
+    pub async fn next(&mut self) -> Result<Vec<Change<K>>, Status> {
+        loop {
+            let events = self.changes.next(usize::MAX).await.map_err(lagged)?;
+            let changes: Vec<_> = events.iter().filter_map(|event| self.change(event)).collect();
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+        }
+    }
+
+    fn change(&self, event: &Event) -> Option<Change<K>> {
+        if !self.namespace.is_empty() && event.object.namespace() != &*self.namespace {
+            return None;
+        }
+        let object = event.object.shared()?;
+        Some(match (event.deleted, &event.previous) {
+            (true, _) => Change::Deleted(object),
+            (false, None) => Change::Added(object),
+            (false, Some(_)) => Change::Modified(object),
+        })
+    }
+}
+
+fn lagged(lagged: Lagged) -> Status {
+    Status::expired(lagged.to_string())
+}

@@ -1,0 +1,345 @@
+//! Where versions become history: commits to the store, and the intake that turns the store's changes into the world.
+//!
+//! Whoever commits also takes in what is ready, on the spot, so a single-process cluster answers its writers without a task
+//! switch. A committed value waits in `handed` for its own change to come back, so that it is never decoded again; changes by
+//! other writers of the same store are decoded once, here.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
+
+use bytes::Bytes;
+use coracle_core::{
+    AnyResource, Event, Feed, GroupResource, Kind, Kinds, Object, ObjectKey, ObjectRef, Revision, World,
+};
+use coracle_store::{At, Batch, Change, Changes, Expect, Key, KeyRange, Store, Write};
+
+/// All objects are kept below this prefix: `/registry/<group or core>/<plural>/<namespace>/<name>`.
+pub const PREFIX: &str = "/registry/";
+
+/// The key under which the store keeps an object.
+#[must_use]
+pub fn store_key(place: &ObjectRef) -> Key {
+    Key::from(format!("{}{}", collection_prefix(&place.resource), place.key))
+}
+
+/// The prefix of a collection's keys.
+#[must_use]
+pub fn collection_prefix(resource: &GroupResource) -> String {
+    let group = if resource.group.is_empty() { "core" } else { &resource.group };
+    format!("{PREFIX}{group}/{}/", resource.resource)
+}
+
+/// The object that a store key names.
+#[must_use]
+pub fn place_of(key: &Key) -> Option<ObjectRef> {
+    let (group, rest) = key.as_str()?.strip_prefix(PREFIX)?.split_once('/')?;
+    let (resource, key) = rest.split_once('/')?;
+    let group = if group == "core" { "" } else { group };
+    let resource = GroupResource::new(group.to_owned(), resource.to_owned());
+    Some(ObjectRef { resource, key: ObjectKey::from(key) })
+}
+
+/// A version that is ready to be committed.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) place: ObjectRef,
+    pub(crate) kind: Arc<Kind>,
+    /// The new version and its bytes; `None` deletes.
+    pub(crate) version: Option<(Box<dyn AnyResource>, Bytes)>,
+    pub(crate) expect: Expect,
+}
+
+/// Why a draft was not committed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The object was not as expected; this is what the store holds.
+    Conflict { exists: bool },
+    /// The store failed, and the write may or may not have happened.
+    Unknown(coracle_store::Error),
+}
+
+/// The store, the world that is read from it, and the way from one to the other.
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    feed: Arc<Feed>,
+    intake: Mutex<Intake>,
+}
+
+struct Intake {
+    changes: Changes,
+    world: World,
+    handed: HashMap<Key, Vec<Handed>>,
+    tickets: u64,
+}
+
+/// A version on its way through the store.
+struct Handed {
+    ticket: u64,
+    kind: Arc<Kind>,
+    version: Option<(Box<dyn AnyResource>, Bytes)>,
+    slot: Slot,
+}
+
+/// Where a writer finds its own version once it has come back.
+type Slot = Arc<OnceLock<Arc<Object>>>;
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Ledger at {}", self.feed.world().revision())
+    }
+}
+
+impl Ledger {
+    /// Reads everything the store holds and follows it from there.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn open(store: Arc<dyn Store>, kinds: Kinds) -> Result<Self, coracle_store::Error> {
+        let page = store.range(KeyRange::prefix(PREFIX), At::Latest, usize::MAX).await?;
+        let mut world = World::new(kinds);
+        for item in page.items {
+            if let Some(object) = decode(&world, &item.key, item.value, item.revision) {
+                world.put(object);
+            }
+        }
+        world.reach(page.revision);
+        let changes = store.changes(KeyRange::prefix(PREFIX), page.revision)?;
+        let feed = Arc::new(Feed::new(world.clone()));
+        let intake = Mutex::new(Intake { changes, world, handed: HashMap::new(), tickets: 0 });
+        Ok(Self { store, feed, intake })
+    }
+
+    /// The world and its journals.
+    #[must_use]
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// The store, for reads of the past.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Changes the kinds of the world: how custom kinds come and go.
+    pub fn set_kinds(&self, kinds: Kinds) {
+        let mut intake = self.lock();
+        intake.world.set_kinds(kinds);
+        self.feed.publish(intake.world.clone(), Vec::new());
+    }
+
+    /// Commits drafts together, each standing alone. When this returns, the world has what was committed.
+    pub(crate) async fn commit(&self, drafts: Vec<Draft>) -> Vec<Result<Arc<Object>, Refused>> {
+        let mut writes = Vec::with_capacity(drafts.len());
+        let mut awaited = Vec::with_capacity(drafts.len());
+        {
+            let mut intake = self.lock();
+            for draft in drafts {
+                let (write, wait) = intake.hand(draft);
+                writes.push(write);
+                awaited.push(wait);
+            }
+        }
+        let outcomes = match self.store.commit(writes).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => return awaited.iter().map(|wait| self.unknown(wait, &error)).collect(),
+        };
+        self.take_in();
+        let mut results = Vec::with_capacity(outcomes.len());
+        for (outcome, wait) in outcomes.into_iter().zip(awaited) {
+            results.push(match outcome {
+                Ok(revision) => self.arrived(&wait, revision).await,
+                Err(conflict) => {
+                    self.lock().withdraw(&wait);
+                    Err(Refused::Conflict { exists: conflict.actual.is_some() })
+                }
+            });
+        }
+        results
+    }
+
+    /// Takes in changes by other writers of the store, for as long as it lives. One task runs this.
+    pub async fn follow(&self) {
+        let mut failed = None;
+        loop {
+            if let Some(error) = failed.take() {
+                self.recover(error).await;
+            }
+            failed = poll_fn(|context| {
+                let mut intake = self.lock();
+                loop {
+                    match intake.changes.poll_next(context) {
+                        Poll::Ready(Ok(batch)) => self.publish(&mut intake, &batch),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Some(error)),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+            })
+            .await;
+        }
+    }
+
+    async fn arrived(&self, wait: &Wait, revision: Revision) -> Result<Arc<Object>, Refused> {
+        if wait.slot.get().is_none() {
+            self.feed.reached(revision).await;
+        }
+        let lost = || coracle_store::Error::broken(format!("the change {revision} of {} did not come back", wait.key));
+        wait.slot.get().cloned().ok_or_else(|| Refused::Unknown(lost()))
+    }
+
+    fn unknown(&self, wait: &Wait, error: &coracle_store::Error) -> Result<Arc<Object>, Refused> {
+        self.lock().withdraw(wait);
+        Err(Refused::Unknown(error.clone()))
+    }
+
+    fn take_in(&self) {
+        let mut intake = self.lock();
+        // A broken stream is left for `follow`, which meets the same error and recovers.
+        while let Ok(Some(batch)) = intake.changes.try_next() {
+            self.publish(&mut intake, &batch);
+        }
+    }
+
+    fn publish(&self, intake: &mut Intake, batch: &Batch) {
+        let events = batch.iter().filter_map(|change| intake.apply(change)).collect();
+        self.feed.publish(intake.world.clone(), events);
+    }
+
+    /// After a gap in the changes: reads the store again and tells the difference as events.
+    async fn recover(&self, error: coracle_store::Error) {
+        tracing::warn!(%error, "the store's changes broke off, reading it again");
+        let page = match self.store.range(KeyRange::prefix(PREFIX), At::Latest, usize::MAX).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be read");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                return;
+            }
+        };
+        let changes = match self.store.changes(KeyRange::prefix(PREFIX), page.revision) {
+            Ok(changes) => changes,
+            Err(error) => return tracing::error!(%error, "the store's changes cannot be read"),
+        };
+        let mut intake = self.lock();
+        intake.changes = changes;
+        let events = intake.replace(page);
+        self.feed.publish(intake.world.clone(), events);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Intake> {
+        // Poisoned only if a decoder panicked between two changes; the world is whole at every such point.
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a writer waits for.
+struct Wait {
+    key: Key,
+    ticket: u64,
+    slot: Slot,
+}
+
+impl Intake {
+    fn hand(&mut self, draft: Draft) -> (Write, Wait) {
+        let key = store_key(&draft.place);
+        let value = draft.version.as_ref().map(|(_, bytes)| bytes.clone());
+        let write = Write { key: key.clone(), value, expect: draft.expect };
+        self.tickets += 1;
+        let (ticket, slot) = (self.tickets, Slot::default());
+        let handed = Handed { ticket, kind: draft.kind, version: draft.version, slot: slot.clone() };
+        self.handed.entry(key.clone()).or_default().push(handed);
+        (write, Wait { key, ticket, slot })
+    }
+
+    fn withdraw(&mut self, wait: &Wait) {
+        if let Some(handed) = self.handed.get_mut(&wait.key) {
+            handed.retain(|handed| handed.ticket != wait.ticket);
+            if handed.is_empty() {
+                self.handed.remove(&wait.key);
+            }
+        }
+    }
+
+    /// The local writer's version that a change carries, if it is one.
+    fn claim(&mut self, change: &Change) -> Option<Handed> {
+        let waiting = self.handed.get_mut(&change.key)?;
+        let same = |handed: &Handed| handed.version.as_ref().map(|(_, bytes)| bytes) == change.value.as_ref();
+        let handed = waiting.remove(waiting.iter().position(same)?);
+        if waiting.is_empty() {
+            self.handed.remove(&change.key);
+        }
+        Some(handed)
+    }
+
+    fn apply(&mut self, change: &Arc<Change>) -> Option<Event> {
+        let handed = self.claim(change);
+        let (slot, local) = match handed {
+            Some(Handed { kind, version, slot, .. }) => (Some(slot), version.map(|version| (kind, version))),
+            None => (None, None),
+        };
+        let event = match (&change.value, local) {
+            (Some(_), Some((kind, (value, stored)))) => {
+                self.put(Arc::new(Object::committed(kind, value, stored, change.revision)))
+            }
+            (Some(value), None) => {
+                decode(&self.world, &change.key, value.clone(), change.revision).map(|object| self.put(object))?
+            }
+            (None, _) => self.remove(&place_of(&change.key)?, change.revision)?,
+        };
+        if let Some(slot) = slot {
+            let _first = slot.set(event.object.clone());
+        }
+        Some(event)
+    }
+
+    fn put(&mut self, object: Arc<Object>) -> Event {
+        let previous = self.world.put(object.clone());
+        Event { revision: object.revision(), object, previous, deleted: false }
+    }
+
+    fn remove(&mut self, place: &ObjectRef, revision: Revision) -> Option<Event> {
+        let previous = self.world.remove(&place.resource, &place.key, revision)?;
+        let object = Arc::new(previous.at(revision));
+        Some(Event { revision, object, previous: Some(previous), deleted: true })
+    }
+
+    fn replace(&mut self, page: coracle_store::Page) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut kept = std::collections::BTreeSet::new();
+        for item in page.items {
+            let Some(place) = place_of(&item.key) else { continue };
+            let known = self.world.at(&place).is_some_and(|object| object.revision() == item.revision);
+            kept.insert(place);
+            if !known && let Some(object) = decode(&self.world, &item.key, item.value, item.revision) {
+                events.push(self.put(object));
+            }
+        }
+        let resources: Vec<_> = self.world.resources().cloned().collect();
+        for resource in resources {
+            let gone: Vec<_> = self.world.objects(&resource).map(|object| object.reference()).collect();
+            let gone = gone.into_iter().filter(|place| !kept.contains(place));
+            events.extend(gone.filter_map(|place| self.remove(&place, page.revision)).collect::<Vec<_>>());
+        }
+        self.world.reach(page.revision);
+        events.sort_by_key(|event| event.revision);
+        events
+    }
+}
+
+/// Decodes what another writer stored. What cannot be read is reported and left out: one bad object must not hide the rest.
+fn decode(world: &World, key: &Key, value: Bytes, revision: Revision) -> Option<Arc<Object>> {
+    let kind = place_of(key).and_then(|place| world.kinds().storage(&place.resource).cloned());
+    let Some(kind) = kind else {
+        tracing::error!(%key, "the store holds an object of a kind that is not served");
+        return None;
+    };
+    match Object::decode(kind, value, revision) {
+        Ok(object) => Some(Arc::new(object)),
+        Err(error) => {
+            tracing::error!(%key, %error, "the store holds an object that cannot be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The one way in: every change of the cluster, whoever asks for it, goes through here.
+//!
+//! A request is *prepared* against the newest world (decode, merge, default, admit, validate, stamp) and becomes a draft; the
+//! draft is *committed* under the expectation that the object has not changed meanwhile. If it has, an edit or a patch is
+//! prepared again, and a replacement with a stale `resourceVersion` is refused.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `ledger` | commits, and the world that is read back from the store |
+//! | `body` | JSON from outside becomes a value, or a refusal |
+//! | `create`, `update`, `patch`, `delete` | what each action makes of its object |
+//! | `subresource` | binding, eviction, scale, and which part of an object each subresource may write |
+//! | `custom` | the usual care of kinds without rules of their own |
+//! | `ownership` | managed fields |
+
+mod body;
+mod create;
+mod custom;
+mod delete;
+mod ledger;
+mod ownership;
+mod patch;
+mod subresource;
+mod update;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use coracle_core::rules::{self, Rules};
+use coracle_core::{
+    Action, AnyResource, Clock, Edit, Effect, Entropy, Feed, Gateway, Happening, Kind, Object, ObjectKey, ObjectRef,
+    Options, Request, Response, Status, Target, User, World,
+};
+
+use self::ledger::{Draft, Refused};
+pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
+pub use self::subresource::scale;
+use crate::admission::{Admission, Attributes, Operation};
+use crate::allocator::Allocator;
+use crate::recorder::Recorder;
+
+/// How often a change is prepared anew because another writer came first, before it is refused as a conflict.
+const ATTEMPTS_MAX: usize = 64;
+
+/// What a pipeline is made of, beyond its ledger.
+pub struct Settings {
+    /// The cluster's time.
+    pub clock: Arc<dyn Clock>,
+    /// The cluster's ids and randomness.
+    pub entropy: Arc<Entropy>,
+    /// The chain of admission plugins, in order.
+    pub admission: Vec<Box<dyn Admission>>,
+}
+
+/// The one way in. Share it as an `Arc`; it is the cluster's [`Gateway`].
+pub struct Pipeline {
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+    admission: Vec<Box<dyn Admission>>,
+    allocator: Allocator,
+    recorder: Recorder,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Pipeline").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+/// One request on its way, with what was looked up for it.
+struct Call<'a> {
+    world: Arc<World>,
+    /// The row of the version that was asked for.
+    kind: Arc<Kind>,
+    /// The row of the version that is kept.
+    stored: Arc<Kind>,
+    rules: Option<&'static Rules>,
+    target: &'a Target,
+    options: &'a Options,
+    user: &'a User,
+    warnings: Vec<String>,
+    /// Whether an apply has settled who owns what.
+    applied: bool,
+}
+
+/// What preparing a request came to.
+enum Prepared {
+    /// Nothing has to be committed.
+    Done(Response),
+    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again.
+    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status> },
+}
+
+impl Pipeline {
+    /// A pipeline over a ledger.
+    #[must_use]
+    pub fn new(ledger: Ledger, settings: Settings) -> Self {
+        let Settings { clock, entropy, admission } = settings;
+        Self { ledger, clock, entropy, admission, allocator: Allocator::default(), recorder: Recorder::default() }
+    }
+
+    /// The store and the world.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What is to become Events.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    async fn run(&self, mut request: Request) -> Result<Response, Status> {
+        if matches!(request.action, Action::DeleteCollection { .. }) {
+            return self.delete_collection(request).await;
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            match self.prepare(&mut request).await? {
+                Prepared::Done(response) => return Ok(response),
+                Prepared::Draft { draft, effect, warnings, taken } => {
+                    let place = draft.place.clone();
+                    let result = self.ledger.commit(vec![draft]).await.pop();
+                    match self.finish(&place, result, effect, warnings, taken) {
+                        Some(answer) => return answer,
+                        None => continue,
+                    }
+                }
+            }
+        }
+        Err(Status::stale(&request.target.resource, &request.target.name))
+    }
+
+    /// The answer to a committed draft; `None` if the request has to be prepared again.
+    fn finish(
+        &self,
+        place: &ObjectRef,
+        result: Option<Result<Arc<Object>, Refused>>,
+        effect: Effect,
+        warnings: Vec<String>,
+        taken: Option<Status>,
+    ) -> Option<Result<Response, Status>> {
+        match result {
+            Some(Ok(object)) => {
+                self.allocator.committed(&object, effect);
+                Some(Ok(Response { object: Some(object), objects: Vec::new(), effect, warnings }))
+            }
+            Some(Err(Refused::Conflict { exists })) => match taken {
+                Some(status) => Some(Err(status)),
+                None if !exists && effect != Effect::Created => {
+                    Some(Err(Status::not_found(&place.resource, place.key.name())))
+                }
+                None => None,
+            },
+            Some(Err(Refused::Unknown(error))) => Some(Err(Status::internal(error))),
+            None => Some(Err(Status::internal("the store answered fewer writes than it was given"))),
+        }
+    }
+
+    async fn prepare(&self, request: &mut Request) -> Result<Prepared, Status> {
+        let Request { target, action, options, user } = request;
+        let mut call = self.call(target, options, user)?;
+        let below = target.subresource.clone();
+        match (action, &*below) {
+            (Action::Create(body), "") => self.create(&mut call, body).await,
+            (Action::Create(body), "binding") => self.bind(&mut call, body).await,
+            (Action::Create(body), "eviction") => self.evict(&mut call, body).await,
+            (Action::Delete(options), "") => self.delete(&mut call, options).await,
+            (Action::Update(body), "scale") => self.update_scale(&mut call, body).await,
+            (Action::Patch(patch), "scale") => self.patch_scale(&mut call, patch).await,
+            (Action::Update(body), _) => self.replace(&mut call, body).await,
+            (Action::Patch(patch), _) => self.patch(&mut call, patch).await,
+            (Action::Edit(edit), _) => self.edit(&mut call, edit).await,
+            (Action::Create(_) | Action::Delete(_) | Action::DeleteCollection { .. }, _) => {
+                Err(Status::method_not_allowed())
+            }
+        }
+    }
+
+    fn call<'a>(&self, target: &'a Target, options: &'a Options, user: &'a User) -> Result<Call<'a>, Status> {
+        let world = self.ledger.feed().world();
+        let kinds = world.kinds();
+        let kind = match &target.version {
+            Some(version) => kinds.get(&target.resource.group, version, &target.resource.resource),
+            None => kinds.storage(&target.resource),
+        };
+        let kind = kind.cloned().ok_or_else(Status::no_such_path)?;
+        let stored = kinds.storage(&kind.storage).cloned().ok_or_else(Status::no_such_path)?;
+        if !kind.is_stored() {
+            let what = format!("{} is not implemented by this server", kind.group_resource());
+            return Err(Status::new(coracle_core::Reason::MethodNotAllowed, what));
+        }
+        if !target.subresource.is_empty() && kind.subresource(&target.subresource).is_none() {
+            return Err(Status::no_such_path());
+        }
+        if kind.namespaced == target.namespace.is_empty() {
+            return Err(Status::bad_request("an empty namespace may not be set during creation"));
+        }
+        let rules = rules::lookup(&stored.group, &stored.version, &stored.kind);
+        Ok(Call { world, kind, stored, rules, target, options, user, warnings: Vec::new(), applied: false })
+    }
+
+    async fn admit(
+        &self,
+        call: &Call<'_>,
+        operation: Operation,
+        old: Option<&Object>,
+        object: &mut dyn AnyResource,
+    ) -> Result<(), Status> {
+        let attributes = call.attributes(operation, old);
+        for plugin in &self.admission {
+            plugin.admit(&attributes, object).await?;
+        }
+        Ok(())
+    }
+
+    async fn review(
+        &self,
+        call: &Call<'_>,
+        operation: Operation,
+        old: Option<&Object>,
+        object: Option<&dyn AnyResource>,
+    ) -> Result<(), Status> {
+        let attributes = call.attributes(operation, old);
+        for plugin in &self.admission {
+            plugin.review(&attributes, object).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Call<'_> {
+    fn attributes<'a>(&'a self, operation: Operation, old: Option<&'a Object>) -> Attributes<'a> {
+        Attributes { operation, kind: &self.kind, target: self.target, old, user: self.user, world: &self.world }
+    }
+
+    fn place(&self) -> ObjectRef {
+        let key = ObjectKey::new(&self.target.namespace, &self.target.name);
+        ObjectRef { resource: self.stored.storage.clone(), key }
+    }
+
+    fn existing(&self) -> Result<Arc<Object>, Status> {
+        self.world.at(&self.place()).cloned().ok_or_else(|| self.not_found())
+    }
+
+    fn not_found(&self) -> Status {
+        Status::not_found(&self.kind.group_resource(), &self.target.name)
+    }
+
+    /// Answers a request without committing: for dry runs and for changes that change nothing.
+    fn done(&mut self, object: Arc<Object>, effect: Effect) -> Prepared {
+        let warnings = std::mem::take(&mut self.warnings);
+        Prepared::Done(Response { object: Some(object), objects: Vec::new(), effect, warnings })
+    }
+
+    fn draft(&mut self, draft: Draft, effect: Effect, taken: Option<Status>) -> Prepared {
+        Prepared::Draft { draft, effect, warnings: std::mem::take(&mut self.warnings), taken }
+    }
+
+    /// A draft of a new version, or its answer if this is a dry run.
+    fn submit(
+        &mut self,
+        mut value: Box<dyn AnyResource>,
+        stored: bytes::Bytes,
+        expect: coracle_store::Expect,
+        effect: Effect,
+        taken: Option<Status>,
+    ) -> Result<Prepared, Status> {
+        if self.options.dry_run {
+            if let coracle_store::Expect::Revision(revision) = expect {
+                value.metadata_mut().resource_version = Some(revision.to_string());
+            }
+            let object = Object::transient(self.stored.clone(), value).map_err(Status::internal)?;
+            return Ok(self.done(Arc::new(object), effect));
+        }
+        let place = ObjectRef { resource: self.stored.storage.clone(), key: ObjectKey::of(value.metadata()) };
+        let draft = Draft { place, kind: self.stored.clone(), version: Some((value, stored)), expect };
+        Ok(self.draft(draft, effect, taken))
+    }
+}
+
+/// The bytes the store keeps of a value: without its `resourceVersion`.
+fn encode(value: &mut dyn AnyResource) -> Result<bytes::Bytes, Status> {
+    value.metadata_mut().resource_version = None;
+    value.encode().map(Into::into).map_err(Status::internal)
+}
+
+#[async_trait]
+impl Gateway for Pipeline {
+    async fn execute(&self, request: Request) -> Result<Response, Status> {
+        self.run(request).await
+    }
+
+    async fn execute_all(&self, mut requests: Vec<Request>) -> Vec<Result<Response, Status>> {
+        let mut answers: Vec<Option<Result<Response, Status>>> = Vec::with_capacity(requests.len());
+        let mut drafts = Vec::new();
+        let mut waiting = Vec::new();
+        for (index, request) in requests.iter_mut().enumerate() {
+            if matches!(request.action, Action::DeleteCollection { .. }) {
+                answers.push(None);
+                continue;
+            }
+            answers.push(match self.prepare(request).await {
+                Ok(Prepared::Done(response)) => Some(Ok(response)),
+                Ok(Prepared::Draft { draft, effect, warnings, taken }) => {
+                    waiting.push((index, draft.place.clone(), effect, warnings, taken));
+                    drafts.push(draft);
+                    None
+                }
+                Err(status) => Some(Err(status)),
+            });
+        }
+        let results = self.ledger.commit(drafts).await;
+        for ((index, place, effect, warnings, taken), result) in waiting.into_iter().zip(results) {
+            if let Some(answer) = answers.get_mut(index) {
+                *answer = self.finish(&place, Some(result), effect, warnings, taken);
+            }
+        }
+        let mut all = Vec::with_capacity(answers.len());
+        for (answer, request) in answers.into_iter().zip(requests) {
+            all.push(match answer {
+                Some(answer) => answer,
+                // Another writer came first, so this one is prepared anew, by itself.
+                None => self.run(request).await,
+            });
+        }
+        all
+    }
+
+    fn feed(&self) -> &Arc<Feed> {
+        self.ledger.feed()
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn entropy(&self) -> &Arc<Entropy> {
+        &self.entropy
+    }
+
+    fn record(&self, happening: Happening) {
+        self.recorder.record(happening);
+    }
+}
+
+impl Pipeline {
+    async fn edit(&self, call: &mut Call<'_>, edit: &Edit) -> Result<Prepared, Status> {
+        let existing = call.existing()?;
+        let mut value = existing.value().duplicate();
+        edit.run(&mut *value)?;
+        value.metadata_mut().resource_version = None;
+        self.update(call, &existing, value, None).await
+    }
+}

@@ -1,0 +1,302 @@
+//! What is asked below an object: an order (bind, evict), another view of it (scale), or a part of it.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use coracle_core::{
+    AnyResource, Body, Effect, GroupResource, Object, Patch, Reason, Request, Response, Status, Target, patch,
+    selector::Selector,
+};
+use coracle_store::Expect;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use k8s_openapi::api::core::v1::{Binding, Namespace, Pod, PodCondition, ReplicationController};
+use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, StatusCause};
+
+use super::{Call, Pipeline, Prepared, encode};
+
+/// Puts back everything but the part of the object that a subresource is about.
+pub(super) fn keep_rest(part: &str, value: &mut dyn AnyResource, old: &dyn Any) {
+    match part {
+        "ephemeralcontainers" => keep(value, old, |new: &mut Pod, mut kept: Pod| {
+            let wanted = new.spec.as_mut().and_then(|spec| spec.ephemeral_containers.take());
+            kept.spec.get_or_insert_default().ephemeral_containers = wanted;
+            kept
+        }),
+        "resize" => keep(value, old, |new: &mut Pod, mut kept: Pod| {
+            let wanted = new.spec.take().map(|spec| spec.containers).unwrap_or_default();
+            for container in kept.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
+                if let Some(wanted) = wanted.iter().find(|wanted| wanted.name == container.name) {
+                    container.resources.clone_from(&wanted.resources);
+                }
+            }
+            kept
+        }),
+        "finalize" => keep(value, old, |new: &mut Namespace, mut kept: Namespace| {
+            kept.spec = new.spec.take();
+            kept
+        }),
+        "approval" => keep(value, old, |new: &mut CertificateSigningRequest, mut kept: CertificateSigningRequest| {
+            let wanted = new.status.take().and_then(|status| status.conditions);
+            kept.status.get_or_insert_default().conditions = wanted;
+            kept
+        }),
+        _ => {}
+    }
+}
+
+fn keep<K: Clone + 'static>(value: &mut dyn AnyResource, old: &dyn Any, merge: fn(&mut K, K) -> K) {
+    if let (Some(new), Some(old)) = (value.as_any_mut().downcast_mut::<K>(), old.downcast_ref::<K>()) {
+        *new = merge(new, old.clone());
+    }
+}
+
+impl Pipeline {
+    /// Source: `BindingREST.setPodNodeAndMetadata`.
+    pub(super) async fn bind(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
+        let binding: Binding = order(body)?;
+        let existing = call.existing()?;
+        let mut value = existing.value().duplicate();
+        let Some(pod) = value.as_any_mut().downcast_mut::<Pod>() else { return Err(Status::method_not_allowed()) };
+        check_binding(call, &binding, pod)?;
+        let node = binding.target.name.clone().unwrap_or_default();
+        let spec = pod.spec.get_or_insert_default();
+        spec.node_name = Some(node);
+        for (key, value) in binding.metadata.annotations.into_iter().flatten() {
+            pod.metadata.annotations.get_or_insert_default().insert(key, value);
+        }
+        let conditions = pod.status.get_or_insert_default().conditions.get_or_insert_default();
+        conditions.retain(|condition| condition.type_ != "PodScheduled");
+        conditions.push(PodCondition {
+            type_: "PodScheduled".to_owned(),
+            status: "True".to_owned(),
+            last_transition_time: Some(self.clock.time()),
+            observed_generation: existing.metadata().generation,
+            ..PodCondition::default()
+        });
+        let stored = encode(&mut *value)?;
+        call.submit(value, stored, Expect::Revision(existing.revision()), Effect::Updated, None)
+    }
+
+    /// Source: `EvictionREST.Create`.
+    pub(super) async fn evict(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
+        let eviction: Eviction = order(body)?;
+        let existing = call.existing()?;
+        let Some(pod) = existing.shared::<Pod>() else { return Err(Status::method_not_allowed()) };
+        if eviction.metadata.name.as_deref().is_some_and(|name| !name.is_empty() && name != call.target.name) {
+            return Err(Status::bad_request("name in URL does not match name in Eviction object"));
+        }
+        if !is_over(&pod) && !existing.is_terminating() {
+            self.spend_budget(call, &pod).await?;
+        }
+        let options = eviction.delete_options.unwrap_or_default();
+        let mut delete = Request::delete_object(&existing, options);
+        delete.options = call.options.clone();
+        let response = Box::pin(self.run(delete)).await?;
+        Ok(Prepared::Done(Response { effect: Effect::Created, ..response }))
+    }
+
+    /// Takes one disruption from the pod's budget, if it has one.
+    async fn spend_budget(&self, call: &Call<'_>, pod: &Pod) -> Result<(), Status> {
+        let budgets: Vec<_> = call
+            .world
+            .list_in::<PodDisruptionBudget>(&call.target.namespace)
+            .filter(|budget| covers(budget, pod))
+            .collect();
+        let budget = match budgets.as_slice() {
+            [] => return Ok(()),
+            [one] => one,
+            _ => {
+                let why =
+                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+                return Err(Status::internal(why));
+            }
+        };
+        let (pod, now) = (call.target.name.clone().into_owned(), self.clock.time());
+        let edit = move |budget: &mut PodDisruptionBudget| {
+            let name = budget.metadata.name.clone().unwrap_or_default();
+            let observed = budget.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(0);
+            if observed < budget.metadata.generation.unwrap_or(0) {
+                return Err(too_many_requests(&name, "is still being processed by the server."));
+            }
+            let status = budget.status.get_or_insert_default();
+            let allowed = status.disruptions_allowed.unwrap_or(0);
+            if allowed <= 0 {
+                let needs = format!(
+                    "needs {} healthy pods and has {} currently",
+                    status.desired_healthy.unwrap_or(0),
+                    status.current_healthy.unwrap_or(0)
+                );
+                return Err(too_many_requests(&name, &needs));
+            }
+            status.disruptions_allowed = Some(allowed - 1);
+            status.disrupted_pods.get_or_insert_default().insert(pod.clone(), now.clone());
+            Ok(())
+        };
+        let mut request = Request::edit(Target::of(&**budget).below("status"), edit);
+        request.options.dry_run = call.options.dry_run;
+        Box::pin(self.run(request)).await.map(|_| ())
+    }
+
+    pub(super) async fn update_scale(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
+        let existing = call.existing()?;
+        let wanted = order(body)?;
+        self.set_scale(call, &existing, wanted).await
+    }
+
+    pub(super) async fn patch_scale(&self, call: &mut Call<'_>, wish: &Patch) -> Result<Prepared, Status> {
+        let existing = call.existing()?;
+        let current = scale(&existing).ok_or_else(Status::no_such_path)?;
+        let mut json = serde_json::to_value(&current).map_err(Status::internal)?;
+        let (Patch::Json(text) | Patch::Merge(text) | Patch::Strategic(text) | Patch::Apply { body: text, .. }) = wish;
+        let text: serde_json::Value = serde_json::from_slice(text)
+            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
+        let patched =
+            if matches!(wish, Patch::Json(_)) { patch::json(&mut json, &text) } else { patch::merge(&mut json, &text) };
+        patched.map_err(|error| Status::bad_request(error.to_string()))?;
+        let wanted = serde_json::from_value(json).map_err(|error| Status::bad_request(error.to_string()))?;
+        self.set_scale(call, &existing, wanted).await
+    }
+
+    async fn set_scale(&self, call: &mut Call<'_>, existing: &Arc<Object>, wanted: Scale) -> Result<Prepared, Status> {
+        let replicas = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);
+        if replicas < 0 {
+            let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
+            let cause = StatusCause {
+                field: Some("spec.replicas".to_owned()),
+                message: Some(message),
+                reason: Some("FieldValueInvalid".to_owned()),
+            };
+            return Err(Status::invalid(("autoscaling", "Scale"), &call.target.name, vec![cause]));
+        }
+        super::update::check_version(call, &wanted.metadata, existing)?;
+        let stale = super::create::revision_of(&wanted.metadata)
+            .map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
+        let mut value = existing.value().duplicate();
+        *replicas_of(value.as_any_mut()).ok_or_else(Status::no_such_path)? = Some(replicas);
+        value.metadata_mut().resource_version = None;
+        let whole = Target { subresource: "".into(), ..call.target.clone() };
+        let mut inner = Call {
+            target: &whole,
+            warnings: Vec::new(),
+            world: call.world.clone(),
+            kind: call.kind.clone(),
+            stored: call.stored.clone(),
+            ..*call
+        };
+        self.update(&mut inner, existing, value, stale).await
+    }
+}
+
+/// The scale view of an object, if its kind has one.
+#[must_use]
+pub fn scale(object: &Object) -> Option<Scale> {
+    let text = |selector: &LabelSelector| Some(Selector::from_label_selector(Some(selector)).ok()?.to_string());
+    let (spec, replicas, selector) = if let Some(object) = object.get::<Deployment>() {
+        let spec = object.spec.as_ref()?;
+        (spec.replicas, object.status.as_ref().and_then(|status| status.replicas), text(&spec.selector))
+    } else if let Some(object) = object.get::<ReplicaSet>() {
+        let spec = object.spec.as_ref()?;
+        (spec.replicas, object.status.as_ref().map(|status| status.replicas), text(&spec.selector))
+    } else if let Some(object) = object.get::<StatefulSet>() {
+        let spec = object.spec.as_ref()?;
+        (spec.replicas, object.status.as_ref().map(|status| status.replicas), text(&spec.selector))
+    } else {
+        let object = object.get::<ReplicationController>()?;
+        let spec = object.spec.as_ref()?;
+        let selector = spec.selector.as_ref().map(|labels| Selector::from_labels(labels).to_string());
+        (spec.replicas, object.status.as_ref().map(|status| status.replicas), selector)
+    };
+    let metadata = object.metadata();
+    Some(Scale {
+        metadata: ObjectMeta {
+            name: metadata.name.clone(),
+            namespace: metadata.namespace.clone(),
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
+            creation_timestamp: metadata.creation_timestamp.clone(),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ScaleSpec { replicas: spec }),
+        status: Some(ScaleStatus { replicas: replicas.unwrap_or(0), selector }),
+    })
+}
+
+fn replicas_of(value: &mut dyn Any) -> Option<&mut Option<i32>> {
+    if value.is::<Deployment>() {
+        return Some(&mut value.downcast_mut::<Deployment>()?.spec.as_mut()?.replicas);
+    }
+    if value.is::<ReplicaSet>() {
+        return Some(&mut value.downcast_mut::<ReplicaSet>()?.spec.as_mut()?.replicas);
+    }
+    if value.is::<StatefulSet>() {
+        return Some(&mut value.downcast_mut::<StatefulSet>()?.spec.as_mut()?.replicas);
+    }
+    Some(&mut value.downcast_mut::<ReplicationController>()?.spec.as_mut()?.replicas)
+}
+
+/// The body of an order: a value of its type, or JSON.
+fn order<K: serde::de::DeserializeOwned + Clone + 'static>(body: &Body) -> Result<K, Status> {
+    match body {
+        Body::Value(value) => match value.as_any().downcast_ref::<K>() {
+            Some(value) => Ok(value.clone()),
+            None => Err(Status::bad_request("the body is of another kind than this path takes")),
+        },
+        Body::Json(json) => serde_json::from_slice(json).map_err(|error| Status::bad_request(error.to_string())),
+    }
+}
+
+fn check_binding(call: &Call<'_>, binding: &Binding, pod: &Pod) -> Result<(), Status> {
+    let name = &call.target.name;
+    let refuse = |why: String| {
+        let pods = GroupResource::new("", "pods/binding");
+        Err(Status::conflict(&pods, name, why))
+    };
+    let kind = binding.target.kind.as_deref().unwrap_or("");
+    if !matches!(kind, "" | "Node") {
+        return Err(Status::bad_request(format!(
+            "target.kind: Unsupported value: {kind:?}: supported values: \"Node\""
+        )));
+    }
+    if binding.target.name.as_deref().unwrap_or("").is_empty() {
+        return Err(Status::bad_request("target.name: Required value"));
+    }
+    if binding.metadata.uid.as_ref().is_some_and(|uid| !uid.is_empty() && Some(uid) != pod.metadata.uid.as_ref()) {
+        let (asked, found) = (binding.metadata.uid.as_deref().unwrap_or(""), pod.metadata.uid.as_deref().unwrap_or(""));
+        return refuse(format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"));
+    }
+    if pod.metadata.deletion_timestamp.is_some() {
+        return refuse(format!("pod {name} is being deleted, cannot be assigned to a host"));
+    }
+    let spec = pod.spec.as_ref();
+    if let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()).filter(|node| !node.is_empty()) {
+        return refuse(format!("pod {name} is already assigned to node \"{node}\""));
+    }
+    if spec.and_then(|spec| spec.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty()) {
+        return refuse(format!("pod {name} has non-empty .spec.schedulingGates"));
+    }
+    Ok(())
+}
+
+fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed" | "Pending"))
+}
+
+fn covers(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
+    let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    Selector::from_label_selector(selector)
+        .is_ok_and(|selector| selector.matches_optional(pod.metadata.labels.as_ref()))
+}
+
+fn too_many_requests(budget: &str, why: &str) -> Status {
+    let cause = StatusCause {
+        field: None,
+        message: Some(format!("The disruption budget {budget} {why}")),
+        reason: Some("DisruptionBudget".to_owned()),
+    };
+    let text = "Cannot evict pod as it would violate the pod's disruption budget.";
+    Status::new(Reason::TooManyRequests, text).with_causes(vec![cause])
+}

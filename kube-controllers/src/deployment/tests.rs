@@ -1,0 +1,234 @@
+use expect_test::{Expect, expect};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::Deployments;
+use crate::planner::Planner as _;
+use crate::replica_set::Replicas;
+use crate::testing::{Small, ago};
+
+/// A Deployment `web`; `spec` is merged into it.
+fn deployment(replicas: i32, image: &str, spec: &str) -> String {
+    format!(
+        "{{kind: Deployment, metadata: {{name: web, generation: 1}}, spec: {{replicas: {replicas}, \
+         progressDeadlineSeconds: 600, revisionHistoryLimit: 10, selector: {{matchLabels: {{app: web}}}}, {spec} \
+         template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: main, image: {image}}}]}}}}}}}}"
+    )
+}
+
+/// A ReplicaSet of `web` with so many pods asked for, there, and available.
+fn replica_set(name: &str, image: &str, (asked, present, available): (i32, i32, i32), more: &str) -> String {
+    format!(
+        "{{kind: ReplicaSet, metadata: {{name: {name}, generation: 1, labels: {{app: web, pod-template-hash: {name}}}, {more} \
+         ownerReferences: [{{apiVersion: apps/v1, kind: Deployment, name: web, uid: deployment-web, controller: true}}]}}, \
+         spec: {{replicas: {asked}, selector: {{matchLabels: {{app: web, pod-template-hash: {name}}}}}, \
+         template: {{metadata: {{labels: {{app: web, pod-template-hash: {name}}}}}, spec: {{containers: \
+         [{{name: main, image: {image}}}]}}}}}}, status: {{replicas: {present}, readyReplicas: {available}, \
+         availableReplicas: {available}, observedGeneration: 1}}}}"
+    )
+}
+
+fn annotations(revision: i32, desired: i32, max: i32) -> String {
+    format!(
+        "annotations: {{deployment.kubernetes.io/revision: '{revision}', deployment.kubernetes.io/desired-replicas: \
+         '{desired}', deployment.kubernetes.io/max-replicas: '{max}'}},"
+    )
+}
+
+fn check(objects: &[String], expected: Expect) {
+    let mut small = Small::new(&objects.join("\n---\n"));
+    expected.assert_eq(&small.step(&Deployments, "web"));
+}
+
+#[test]
+fn the_first_step_makes_a_replica_set() {
+    check(&[deployment(3, "a", "")], expect![[""]]);
+}
+
+#[test]
+fn a_new_template_starts_within_surge() {
+    let old = replica_set("old", "a", (4, 4, 4), &annotations(1, 4, 5));
+    check(&[deployment(4, "b", ""), old], expect![[""]]);
+}
+
+#[test]
+fn the_old_goes_down_as_far_as_availability_allows() {
+    let old = replica_set("old", "a", (10, 10, 10), &annotations(1, 10, 13));
+    let new = replica_set("new", "b", (3, 3, 0), &annotations(2, 10, 13));
+    check(&[deployment(10, "b", ""), old.clone(), new], expect![[""]]);
+    let new = replica_set("new", "b", (3, 3, 2), &annotations(2, 10, 13));
+    check(&[deployment(10, "b", ""), old, new], expect![[""]]);
+}
+
+#[test]
+fn unavailable_old_pods_go_first() {
+    let old = replica_set("old", "a", (10, 10, 7), &annotations(1, 10, 13));
+    let older = replica_set("older", "c", (2, 2, 0), &annotations(1, 10, 13));
+    let new = replica_set("new", "b", (1, 1, 1), &annotations(2, 10, 13));
+    check(&[deployment(10, "b", ""), old, older, new], expect![[""]]);
+}
+
+#[test]
+fn a_template_of_before_is_a_rollback() {
+    let one = replica_set("one", "a", (0, 0, 0), &annotations(1, 3, 4));
+    let two = replica_set("two", "b", (3, 3, 3), &annotations(2, 3, 4));
+    check(&[deployment(3, "a", ""), one, two], expect![[""]]);
+}
+
+#[test]
+fn a_resize_in_mid_rollout_is_proportional() {
+    let old = replica_set("old", "a", (8, 8, 8), &annotations(1, 10, 13));
+    let new = replica_set("new", "b", (5, 5, 0), &annotations(2, 10, 13));
+    let surge = "strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 3, maxUnavailable: 2}},";
+    check(&[deployment(30, "b", surge), old.clone(), new.clone()], expect![[""]]);
+    check(&[deployment(5, "b", surge), old, new], expect![[""]]);
+}
+
+#[test]
+fn pausing_stops_the_rollout_but_not_resizing() {
+    let old = replica_set("old", "a", (3, 3, 3), &annotations(1, 3, 4));
+    check(&[deployment(3, "b", "paused: true,"), old.clone()], expect![[""]]);
+    check(&[deployment(5, "b", "paused: true,"), old], expect![[""]]);
+}
+
+#[test]
+fn recreate_waits_for_the_last_old_pod() {
+    let recreate = "strategy: {type: Recreate},";
+    let old = |pods| replica_set("old", "a", pods, &annotations(1, 2, 2));
+    check(&[deployment(2, "b", recreate), old((2, 2, 2))], expect![[""]]);
+    let pod = "{kind: Pod, metadata: {name: a, deletionTimestamp: '2030-01-01T11:59:59Z', labels: {app: web}, \
+               ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: old, uid: replicaset-old, controller: true}]}}";
+    check(&[deployment(2, "b", recreate), old((0, 0, 0)), pod.to_owned()], expect![[""]]);
+    check(&[deployment(2, "b", recreate), old((0, 0, 0))], expect![[""]]);
+}
+
+#[test]
+fn old_replica_sets_beyond_the_history_are_forgotten() {
+    let old = |name: &str, image: &str, revision| replica_set(name, image, (0, 0, 0), &annotations(revision, 1, 2));
+    let new = replica_set("new", "z", (1, 1, 1), &annotations(4, 1, 2));
+    let deployment = deployment(1, "z", "").replace("revisionHistoryLimit: 10", "revisionHistoryLimit: 1");
+    check(&[deployment, old("c", "c", 2), old("d", "d", 1), old("e", "e", 3), new], expect![[""]]);
+}
+
+#[test]
+fn an_orphan_is_adopted_before_anything_else() {
+    let orphan = replica_set("web-1", "a", (3, 3, 3), "").replace("uid: deployment-web, controller: true", "uid: x");
+    check(&[deployment(3, "a", ""), orphan], expect![[""]]);
+}
+
+#[test]
+fn a_taken_name_gives_the_next_one() {
+    let mut small = Small::new(&deployment(1, "a", ""));
+    small.step(&Deployments, "web");
+    let name = small.world.list::<ReplicaSet>().next().unwrap().metadata.name.clone().unwrap();
+    small.edit::<ReplicaSet>(&name, |taken| {
+        taken.metadata.owner_references.as_mut().unwrap()[0].uid = "other".to_owned()
+    });
+    expect![[""]].assert_eq(&small.step(&Deployments, "web").replace(&name, "NAME"));
+    assert!(small.step(&Deployments, "web").starts_with("create replicaset default/web-"));
+}
+
+#[test]
+fn a_refusal_is_told() {
+    let mut small = Small::new(&deployment(1, "a", ""));
+    small.refuse = Some(("replicasets", "no more"));
+    expect![[""]].assert_eq(&small.step(&Deployments, "web"));
+}
+
+#[test]
+fn a_rollout_without_progress_times_out() {
+    let new = replica_set("new", "a", (1, 1, 0), &annotations(1, 1, 2));
+    let mut small = Small::new(&[deployment(1, "a", ""), new].join("\n---\n"));
+    small.step(&Deployments, "web");
+    expect![[""]].assert_eq(&small.step(&Deployments, "web"));
+    small.now = small.now + jiff::SignedDuration::from_secs(601);
+    expect![[""]].assert_eq(&small.step(&Deployments, "web"));
+    expect![[""]].assert_eq(&small.step(&Deployments, "web"));
+}
+
+#[test]
+fn a_selector_of_everything_is_refused() {
+    let all = deployment(1, "a", "").replace("{matchLabels: {app: web}}, ", "{}, ");
+    check(&[all], expect![[""]]);
+}
+
+/// Takes the cluster a random step on: pods start, become ready, break, and go.
+fn disturb(small: &mut Small, choice: u64) {
+    let pods: Vec<_> = small.world.list::<Pod>().collect();
+    let Some(pod) = pods.get(usize::try_from(choice).unwrap() % pods.len().max(1)) else { return };
+    let ready = if choice % 7 == 0 { "False" } else { "True" };
+    let at = serde_json::to_value(ago(0)).unwrap();
+    let status =
+        json!({"phase": "Running", "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": at}]});
+    let name = pod.metadata.name.clone().unwrap();
+    small.edit::<Pod>(&name, |pod| pod.status = Some(serde_json::from_value(status).unwrap()));
+}
+
+fn settle(small: &mut Small) -> String {
+    let names: Vec<_> = small.world.list::<ReplicaSet>().map(|set| set.metadata.name.clone().unwrap()).collect();
+    let mut lines: String = names.iter().map(|name| small.step(&Replicas::<ReplicaSet>::new(), name)).collect();
+    lines += &small.step(&Deployments, "web");
+    lines
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    crate::pods::is_ready(pod)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Whatever pods do, a rollout never has more pods than it may, never takes a ready pod when too few are, and ends.
+    #[test]
+    fn every_rollout_keeps_its_bounds_and_ends(
+        replicas in 0..8i32, surge in 0..4i32, unavailable in 0..4i32, choices in prop::collection::vec(any::<u64>(), 0..60),
+    ) {
+        let strategy = format!(
+            "strategy: {{type: RollingUpdate, rollingUpdate: {{maxSurge: {surge}, maxUnavailable: {unavailable}}}}},"
+        );
+        let mut small = Small::new(&deployment(replicas, "a", &strategy));
+        let sizes = super::Sizes::of(&small.get::<Deployment>("web"));
+        prop_assert!(sizes.surge_max + sizes.unavailable_max > 0 || replicas == 0);
+        let mut images = ["b", "c", "a"].iter();
+        for (index, choice) in choices.iter().enumerate() {
+            if index % 20 == 10 {
+                let image = images.next().unwrap();
+                small.edit::<Deployment>("web", |web| {
+                    web.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0].image = Some((*image).to_owned());
+                });
+            }
+            disturb(&mut small, *choice);
+            let before = small.world.list::<Pod>().filter(|pod| is_ready(pod)).count();
+            settle(&mut small);
+            let pods: Vec<_> = small.world.list::<Pod>().collect();
+            prop_assert!(pods.len() <= usize::try_from(sizes.total_max()).unwrap(), "{} pods", pods.len());
+            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+            let least = usize::try_from(sizes.available_min()).unwrap();
+            prop_assert!(ready >= before.min(least), "{before} ready pods became {ready}, {least} needed");
+        }
+        for _ in 0..200 {
+            let all: Vec<_> = small.world.list::<Pod>().collect();
+            (1..=all.len() as u64).for_each(|index| disturb(&mut small, if index % 7 == 0 { index + all.len() as u64 } else { index }));
+            if settle(&mut small).is_empty() && small.world.list::<Pod>().all(|pod| is_ready(&pod)) {
+                break;
+            }
+        }
+        let status = small.get::<Deployment>("web").status.clone().unwrap();
+        prop_assert_eq!(status.available_replicas.unwrap_or(0), replicas);
+        prop_assert_eq!(status.updated_replicas.unwrap_or(0), replicas);
+        prop_assert_eq!(status.replicas.unwrap_or(0), replicas);
+        let text = format!("{:?}", status.conditions);
+        prop_assert!(text.contains("NewReplicaSetAvailable"), "{}", text);
+        let plan = small.plan(&Deployments, "web");
+        prop_assert!(plan.is_empty(), "still to do: {}", plan);
+    }
+}
+
+#[test]
+fn percentages_are_of_the_size() {
+    assert_eq!(super::strategy::scaled(&IntOrString::String("10%".to_owned()), 15, true), 2);
+    assert_eq!(Deployments.name(), "deployment-controller");
+}

@@ -1,0 +1,72 @@
+//! One pass over a request body, before anything is built from it: unknown fields, duplicate fields, values of a wrong type.
+//!
+//! Field validation `Strict` refuses a body with findings, `Warn` sends each as a warning, `Ignore` drops them; a value of
+//! the wrong type is an error in any case. The texts are upstream's.
+//!
+//! Source: sigs.k8s.io/json `UnmarshalStrict`, apimachinery `runtime/serializer/json`.
+
+pub(crate) mod quote;
+mod scalar;
+mod syntax;
+mod walk;
+
+use crate::schema::Schema;
+use serde::de::DeserializeSeed;
+
+/// At most this many unknown and duplicate fields are reported. Source: sigs.k8s.io/json `saveStrictError`.
+const FINDINGS_MAX: usize = 100;
+
+/// What upstream puts before an error in reading the `apiVersion` and `kind` of a body.
+const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
+
+/// What a body that is JSON has against it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Unknown and duplicate fields, each in upstream's words (`unknown field "spec.foo"`), at most 100, none twice.
+    pub fields: Vec<String>,
+    /// The first value of a wrong type, in upstream's words
+    /// (`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`).
+    /// Only meaningful for built-in types: a custom resource's values are for its OpenAPI schema to judge.
+    pub mismatch: Option<String>,
+}
+
+impl Findings {
+    /// The error of field validation `Strict`: `strict decoding error: unknown field "a", duplicate field "b"`.
+    pub fn strict_error(&self) -> Option<String> {
+        (!self.fields.is_empty()).then(|| format!("strict decoding error: {}", self.fields.join(", ")))
+    }
+
+    fn add(&mut self, finding: String) {
+        if self.fields.len() < FINDINGS_MAX && !self.fields.contains(&finding) {
+            self.fields.push(finding);
+        }
+    }
+}
+
+/// The body is not JSON, or nested deeper than 127 levels (upstream: 10,000): answer 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{NO_KIND}{reason}")]
+pub struct Malformed {
+    /// The parser's own words, as Go's: `invalid character '}' looking for beginning of value`.
+    pub reason: String,
+}
+
+/// Walks `body` as an object of `schema`. Errors if it is no JSON.
+pub fn check(schema: &Schema, body: &[u8]) -> Result<Findings, Malformed> {
+    let mut state = walk::State::default();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let walked = walk::Seed { ty: schema.root(), state: &mut state }.deserialize(&mut reader);
+    match walked.and_then(|()| reader.end()) {
+        Ok(()) => Ok(state.findings),
+        Err(error) => Err(Malformed { reason: syntax::explain(body).unwrap_or_else(|| beyond_go(&error)) }),
+    }
+}
+
+/// Words for what Go's parser would take and ours does not: deep nesting, broken UTF-8, numbers beyond a double.
+fn beyond_go(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("recursion limit") { "exceeded max depth".into() } else { text }
+}
+
+#[cfg(test)]
+mod tests;
