@@ -12,3 +12,11 @@ pub struct Rules {
     pub spec_changed: fn(new: &dyn Any, old: &dyn Any) -> bool,
 }
 pub fn lookup(group: &str, version: &str, kind: &str) -> Option<&'static Rules> { None }
+pub mod metadata {
+    use crate::field::{Errors, Path};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    pub type NameRule = fn(name: &str, prefix: bool) -> Vec<String>;
+    pub fn dns_subdomain(_name: &str, _prefix: bool) -> Vec<String> { vec![] }
+    pub fn validate(_meta: &ObjectMeta, _namespaced: bool, _name_rule: NameRule, _path: &Path, _errors: &mut Errors) {}
+    pub fn validate_update(_new: &ObjectMeta, _old: &ObjectMeta, _path: &Path, _errors: &mut Errors) {}
+}
