@@ -280,6 +280,3 @@ fn timed_out() -> Status {
         "Timeout: request did not complete within the allotted timeout",
     )
 }
-
-#[cfg(test)]
-mod tests;

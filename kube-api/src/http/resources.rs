@@ -13,7 +13,7 @@ use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer};
 use super::{ApiServer, streams, write};
-use crate::read::scale::scale_of;
+use crate::pipeline::scale;
 use crate::read::{Form, Selection, Shape};
 
 /// One request about a resource, on its way.
@@ -94,7 +94,7 @@ impl Call<'_> {
     async fn scale(self) -> Result<Response<Body>, Status> {
         let answering = self.answering()?;
         let object = self.server.reader.get(&self.kind, self.namespace(), &self.info.name, "").await?;
-        answering.value(StatusCode::OK, &scale_of(&self.kind, &object)?)
+        answering.value(StatusCode::OK, &scale(&object).ok_or_else(Status::no_such_path)?)
     }
 
     async fn list(self) -> Result<Response<Body>, Status> {

@@ -12,6 +12,7 @@ use super::negotiate::{self, Media, PatchType};
 use super::options::{OptionsKind, delete_options, write_options};
 use super::resources::Call;
 use super::respond::{Answering, warn};
+use crate::pipeline::scale;
 use crate::read::{Listing, Selection};
 
 /// Kinds that an update may create. Source: the strategies' `AllowCreateOnUpdate` of upstream.
@@ -116,7 +117,9 @@ async fn put(
     let code = if is_created { StatusCode::CREATED } else { StatusCode::OK };
     // Orders are answered with a Status, whatever they changed.
     let is_order = matches!(&*call.info.subresource, "binding" | "eviction") || call.kind.kind == "Binding";
+    let scaled = outcome.object.as_deref().filter(|_| call.info.subresource == "scale").and_then(scale);
     let mut response = match &outcome.object {
+        Some(_) if scaled.is_some() => answering.value(code, &scaled)?,
         Some(object) if !is_order => answering.object(code, object)?,
         _ => {
             let code_number = Some(i32::from(code.as_u16()));

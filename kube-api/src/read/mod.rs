@@ -11,7 +11,6 @@
 //! | [`form`] | one object as JSON of a version, as bare metadata, or as a row of a table |
 //! | [`encoder`] | watch events encoded once, shared by all watchers of the same form |
 //! | [`watch`] | a watch as a cursor |
-//! | [`scale`] | the scale of what has replicas |
 
 pub mod encoder;
 pub mod fields;
@@ -19,7 +18,6 @@ pub mod form;
 pub mod list;
 pub mod options;
 pub mod past;
-pub mod scale;
 pub mod selection;
 pub mod token;
 pub mod watch;
@@ -106,7 +104,7 @@ fn store_status(error: coracle_store::Error) -> Status {
     use coracle_store::Error;
     match error {
         Error::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
-        Error::Future { asked, newest } => too_large(asked, newest),
+        Error::Ahead { asked, newest } => too_large(asked, newest),
         Error::Closed => Status::new(Reason::ServiceUnavailable, error.to_string()),
         Error::Broken(_) => Status::internal(error),
     }

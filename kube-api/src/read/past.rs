@@ -13,12 +13,11 @@ use coracle_store::{At, Key, KeyRange};
 
 use super::selection::Selection;
 use super::{Reader, store_status};
+use crate::pipeline::collection_prefix;
 
-/// The prefix under which the store keeps a collection. The same as the pipeline writes.
+/// The prefix under which the store keeps the objects that may be meant.
 pub(super) fn prefix(selection: &Selection) -> String {
-    let storage = &selection.kind().storage;
-    let group = if storage.group.is_empty() { "core" } else { &storage.group };
-    let prefix = format!("/registry/{group}/{}/", storage.resource);
+    let prefix = collection_prefix(&selection.kind().storage);
     if selection.namespace().is_empty() { prefix } else { format!("{prefix}{}/", selection.namespace()) }
 }
 
@@ -56,12 +55,10 @@ impl Reader {
         start: &str,
         limit: usize,
     ) -> Result<(Vec<Arc<Object>>, u64), coracle_store::Error> {
-        let prefix = prefix(selection);
-        let collection = prefix.len() - selection.namespace().len() - usize::from(!selection.namespace().is_empty());
-        let mut range = KeyRange::prefix(prefix.as_str());
+        let mut range = KeyRange::prefix(prefix(selection));
         if let Some(last) = start.strip_suffix('\0') {
-            let base = prefix.get(..collection).unwrap_or(&prefix);
-            range = range.after(&Key::from(format!("{base}{last}")));
+            let collection = collection_prefix(&selection.kind().storage);
+            range = range.after(&Key::from(format!("{collection}{last}")));
         }
         let mut found = Vec::new();
         loop {

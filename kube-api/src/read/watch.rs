@@ -133,7 +133,7 @@ impl Watch {
     fn fail(&mut self, error: coracle_store::Error, oldest: Revision) {
         let status = match error {
             coracle_store::Error::Compacted { asked, oldest } => too_old(asked, oldest),
-            coracle_store::Error::Future { asked, .. } => too_old(asked, oldest),
+            coracle_store::Error::Ahead { asked, .. } => too_old(asked, oldest),
             other => super::store_status(other),
         };
         self.end_with(&status);
