@@ -6,12 +6,16 @@
 //! | [`planner`], [`plan`] | the pure form of a controller, and what it decides, as a value |
 //! | [`erased`] | any controller behind one face, as the driver runs it |
 //! | [`replica_set`], [`deployment`] | workloads |
+//! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`] | what several planners share |
 
 pub mod context;
 pub mod controller;
+pub mod defaults;
 pub mod deployment;
 pub mod erased;
+pub mod garbage;
+pub mod namespace;
 pub mod ownership;
 pub mod plan;
 pub mod planner;

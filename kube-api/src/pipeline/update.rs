@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coracle_core::field::Errors;
+use coracle_core::field::{Errors, Path};
 use coracle_core::{AnyResource, Body, Effect, Object, Status};
 use coracle_store::Expect;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -113,6 +113,8 @@ fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
     new.generation = old.generation;
     new.self_link = None;
+    // Unconditional writes are of the version they were prepared against; encoding drops it again.
+    new.resource_version.clone_from(&old.resource_version);
 }
 
 /// Whether deletion was asked for and nothing holds the object any longer.

@@ -68,7 +68,7 @@ impl Ruled for Service {
     }
 
     fn prepare_create(&mut self) {
-        self.status = Some(ServiceStatus::default());
+        self.status = Some(ServiceStatus { load_balancer: Some(Default::default()), ..Default::default() });
     }
 
     fn prepare_update(&mut self, old: &Self) {

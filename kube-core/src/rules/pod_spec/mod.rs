@@ -26,6 +26,8 @@ pub(super) struct Context<'a> {
     pub spec: &'a PodSpec,
     /// The pod's metadata; none in a template.
     pub metadata: Option<&'a ObjectMeta>,
+    /// Which of its volumes are wrong: as upstream, these cannot be mounted. Empty, and free, when all is well.
+    pub bad_volumes: Vec<usize>,
 }
 
 impl Context<'_> {
@@ -44,11 +46,11 @@ impl Context<'_> {
 
 /// Checks a pod spec; `metadata` is the pod's, and absent in a template.
 pub(super) fn validate(spec: &PodSpec, metadata: Option<&ObjectMeta>, path: &Path, errors: &mut Errors) {
-    let context = Context { spec, metadata };
+    let mut context = Context { spec, metadata, bad_volumes: Vec::new() };
     if spec.termination_grace_period_seconds.is_none() {
         errors.required(&path.field("terminationGracePeriodSeconds"), "");
     }
-    volume::validate(&context, &path.field("volumes"), errors);
+    context.bad_volumes = volume::validate(&context, &path.field("volumes"), errors);
     container::validate_containers(&context, &path.field("containers"), errors);
     container::validate_init_containers(&context, &path.field("initContainers"), errors);
     container::validate_ephemeral_containers(&context, &path.field("ephemeralContainers"), errors);

@@ -47,27 +47,38 @@ pub(super) fn sources(volume: &Volume) -> [(&'static str, bool); 30] {
     ]
 }
 
-pub(super) fn validate(context: &Context, path: &Path, errors: &mut Errors) {
+/// Checks the volumes; returns which are wrong. A name may be taken again if its first bearer is wrong.
+pub(super) fn validate(context: &Context, path: &Path, errors: &mut Errors) -> Vec<usize> {
     let volumes = items(&context.spec.volumes);
-    let pod = context.metadata.map_or("", |metadata| text(&metadata.name));
+    let mut bad = Vec::new();
     for (index, volume) in volumes.iter().enumerate() {
         let path = path.index(index);
+        let before = errors.len();
         validate_source(volume, context, &path, errors);
         if errors.given(&path.field("name"), &volume.name) {
             errors.dns_label(&path.field("name"), &volume.name);
         }
-        if volumes.iter().take(index).any(|earlier| earlier.name == volume.name) {
+        let mut earlier = volumes.iter().take(index).enumerate().filter(|(index, _)| !bad.contains(index));
+        if earlier.any(|(_, earlier)| earlier.name == volume.name) {
             errors.duplicate(&path.field("name"), &volume.name);
         }
-        if let Some(claim) = &volume.persistent_volume_claim
-            && volumes.iter().any(|other| other.ephemeral.is_some() && is_claim_of(pod, &other.name, &claim.claim_name))
-        {
-            errors.invalid(
-                &path.field("persistentVolumeClaim").field("claimName"),
-                &claim.claim_name,
-                "must not reference a PVC that gets created for an ephemeral volume",
-            );
+        if errors.len() > before {
+            bad.push(index);
         }
+        validate_not_made_up(volume, volumes, context, &path, errors);
+    }
+    bad
+}
+
+fn validate_not_made_up(volume: &Volume, volumes: &[Volume], context: &Context, path: &Path, errors: &mut Errors) {
+    let pod = context.metadata.map_or("", |metadata| text(&metadata.name));
+    let Some(claim) = &volume.persistent_volume_claim else { return };
+    if volumes.iter().any(|other| other.ephemeral.is_some() && is_claim_of(pod, &other.name, &claim.claim_name)) {
+        errors.invalid(
+            &path.field("persistentVolumeClaim").field("claimName"),
+            &claim.claim_name,
+            "must not reference a PVC that gets created for an ephemeral volume",
+        );
     }
 }
 
@@ -78,9 +89,7 @@ fn is_claim_of(pod: &str, volume: &str, claim: &str) -> bool {
 
 fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut Errors) {
     let mut given = sources(volume).into_iter().filter(|(_, given)| *given);
-    if given.next().is_none() {
-        errors.required(path, "must specify a volume type");
-    }
+    let Some((first, _)) = given.next() else { return errors.required(path, "must specify a volume type") };
     for (name, _) in given {
         errors.forbidden(&path.field(name), "may not specify more than 1 volume type");
     }
@@ -90,23 +99,23 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
         errors
             .forbidden(&path.field("emptyDir").field("sizeLimit"), "SizeLimit field must be a valid resource quantity");
     }
-    if let Some(host_path) = &volume.host_path {
+    if let Some(host_path) = volume.host_path.as_ref().filter(|_| first == "hostPath") {
         validate_host_path(host_path, &path.field("hostPath"), errors);
     }
-    if let Some(secret) = &volume.secret {
+    if let Some(secret) = volume.secret.as_ref().filter(|_| first == "secret") {
         let path = path.field("secret");
         errors.given(&path.field("secretName"), text(&secret.secret_name));
         validate_files(secret.default_mode, items(&secret.items), &path, errors);
     }
-    if let Some(config_map) = &volume.config_map {
+    if let Some(config_map) = volume.config_map.as_ref().filter(|_| first == "configMap") {
         let path = path.field("configMap");
         errors.given(&path.field("name"), &config_map.name);
         validate_files(config_map.default_mode, items(&config_map.items), &path, errors);
     }
-    if let Some(claim) = &volume.persistent_volume_claim {
+    if let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|_| first == "persistentVolumeClaim") {
         errors.given(&path.field("persistentVolumeClaim").field("claimName"), &claim.claim_name);
     }
-    if let Some(nfs) = &volume.nfs {
+    if let Some(nfs) = volume.nfs.as_ref().filter(|_| first == "nfs") {
         let path = path.field("nfs");
         errors.given(&path.field("server"), &nfs.server);
         errors.given(&path.field("path"), &nfs.path);
@@ -114,18 +123,18 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
             errors.invalid(&path.field("path"), &nfs.path, "must be an absolute path");
         }
     }
-    if let Some(downward) = &volume.downward_api {
+    if let Some(downward) = volume.downward_api.as_ref().filter(|_| first == "downwarAPI") {
         let path = path.field("downwardAPI");
         validate_mode(downward.default_mode, &path.field("defaultMode"), errors);
         items(&downward.items).iter().for_each(|file| validate_downward_file(file, &path, errors));
     }
-    if let Some(projected) = &volume.projected {
+    if let Some(projected) = volume.projected.as_ref().filter(|_| first == "projected") {
         validate_projected(projected, context, &path.field("projected"), errors);
     }
-    if let Some(csi) = &volume.csi {
+    if let Some(csi) = volume.csi.as_ref().filter(|_| first == "csi") {
         errors.given(&path.field("csi").field("driver"), &csi.driver);
     }
-    if let Some(ephemeral) = &volume.ephemeral {
+    if let Some(ephemeral) = volume.ephemeral.as_ref().filter(|_| first == "ephemeral") {
         let path = path.field("ephemeral").field("volumeClaimTemplate").to_string();
         let path = Path::new(&path);
         match &ephemeral.volume_claim_template {
@@ -138,7 +147,7 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
             }
         }
     }
-    if let Some(image) = &volume.image {
+    if let Some(image) = volume.image.as_ref().filter(|_| first == "image") {
         let path = path.field("image");
         if context.is_pod() {
             errors.given(&path.field("reference"), text(&image.reference));
@@ -298,7 +307,9 @@ fn validate_projection(
 }
 
 fn find_volume<'a>(context: &Context<'a>, name: &str) -> Option<&'a Volume> {
-    items(&context.spec.volumes).iter().find(|volume| volume.name == name)
+    let good =
+        items(&context.spec.volumes).iter().enumerate().filter(|(index, _)| !context.bad_volumes.contains(index));
+    good.map(|(_, volume)| volume).find(|volume| volume.name == name)
 }
 
 pub(super) fn validate_mounts(

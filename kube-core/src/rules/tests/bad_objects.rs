@@ -10,14 +10,17 @@ use k8s_openapi::api::{
 
 #[test]
 fn metadata() {
-    check::<core::ConfigMap>("metadata: {name: Bad_Name, namespace: 'a.b', labels: {a/b/c: x, ok: -x}}", expect![[r#"
+    check::<core::ConfigMap>(
+        "metadata: {name: Bad_Name, namespace: 'a.b', labels: {a/b/c: x, ok: -x}}",
+        expect![[r#"
         metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
         metadata.namespace: Invalid value: "a.b": must not contain dots
         metadata.labels: Invalid value: "a/b/c": a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')
         metadata.labels: Invalid value: "-x": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')
-    "#]]);
+    "#]],
+    );
     check::<core::ConfigMap>(
-        "metadata: {generateName: 'A-', name: '', annotations: {'-': x}, finalizers: [unknown, orphan, foregroundDeletion]}",
+        "metadata: {generateName: 'A-', name: '', annotations: {'-': a}, finalizers: [unknown, orphan, foregroundDeletion]}",
         expect![[r#"
             metadata.name: Required value: name or generateName is required
             metadata.annotations: Invalid value: "-": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')
@@ -36,11 +39,31 @@ fn metadata() {
             metadata.ownerReferences: Invalid value: [{"apiVersion":"v1","controller":true,"kind":"Pod","name":"a","uid":"u"},{"apiVersion":"v1","controller":true,"kind":"Event","name":"","uid":"u"}]: Only one reference can have Controller set to true. Found "true" in references for Pod/a and Event/
         "#]],
     );
-    check::<core::Node>("metadata: {name: n, namespace: x}", expect![]);
-    check::<core::Namespace>("metadata: {name: a.b}", expect![]);
+    check::<core::Node>(
+        "metadata: {name: n1, namespace: x}",
+        expect![[r#"
+        metadata.namespace: Forbidden: not allowed on this type
+    "#]],
+    );
+    check::<core::Namespace>(
+        "metadata: {name: a.b}",
+        expect![[r#"
+        metadata.name: Invalid value: "a.b": must not contain dots
+    "#]],
+    );
     check::<core::Service>("{metadata: {name: 1a}, spec: {ports: [{port: 1}]}}", expect![]);
-    check::<core::Service>("{metadata: {name: a.b}, spec: {ports: [{port: 1}]}}", expect![]);
-    check::<rbac::Role>("metadata: {name: 'a/b'}", expect![]);
+    check::<core::Service>(
+        "{metadata: {name: a.b}, spec: {ports: [{port: 1}]}}",
+        expect![[r#"
+        metadata.name: Invalid value: "a.b": must not contain dots
+    "#]],
+    );
+    check::<rbac::Role>(
+        "metadata: {name: 'a/b'}",
+        expect![[r#"
+        metadata.name: Invalid value: "a/b": may not contain '/'
+    "#]],
+    );
     check::<rbac::Role>("metadata: {name: 'system:node'}", expect![]);
 }
 
@@ -50,17 +73,23 @@ fn check_pod(spec: &str, expected: expect_test::Expect) {
 
 #[test]
 fn pod() {
-    check_pod("{containers: []}", expect![[r#"
+    check_pod(
+        "{containers: []}",
+        expect![[r#"
         spec.containers: Required value
-    "#]]);
-    check_pod("{containers: [{name: '', image: ''}, {name: a.b, image: ' x'}, {name: a.b, image: x}]}", expect![[r#"
+    "#]],
+    );
+    check_pod(
+        "{containers: [{name: '', image: ''}, {name: a.b, image: ' x'}, {name: a.b, image: x}]}",
+        expect![[r#"
         spec.containers[0].name: Required value
         spec.containers[0].image: Required value
         spec.containers[1].name: Invalid value: "a.b": must not contain dots
         spec.containers[1].image: Invalid value: " x": must not have leading or trailing whitespace
         spec.containers[2].name: Invalid value: "a.b": must not contain dots
         spec.containers[2].name: Duplicate value: "a.b"
-    "#]]);
+    "#]],
+    );
     check_pod(
         "{restartPolicy: Sometimes, dnsPolicy: None, containers: [{name: c, image: i, imagePullPolicy: Maybe, terminationMessagePolicy: Logs}]}",
         expect![[r#"
@@ -71,16 +100,35 @@ fn pod() {
         "#]],
     );
     check_pod(
-        "{activeDeadlineSeconds: 0, hostname: a.b, nodeName: X, serviceAccountName: a_b, priorityClassName: -, containers: [{name: c, image: i}]}",
-        expect![],
+        "{activeDeadlineSeconds: 0, hostname: a.b, nodeName: X, serviceAccountName: a_b, priorityClassName: '-', containers: [{name: c, image: i}]}",
+        expect![[r#"
+            spec.serviceAccountName: Invalid value: "a_b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+            spec.nodeName: Invalid value: "X": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+            spec.priorityClassName: Invalid value: "-": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+            spec.hostname: Invalid value: "a.b": must not contain dots
+            spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive
+        "#]],
     );
     check_pod(
-        "{hostUsers: false, hostNetwork: true, hostPID: true, nodeSelector: {a: -}, hostAliases: [{ip: x, hostnames: [A]}], containers: [{name: c, image: i}]}",
-        expect![],
+        "{hostUsers: false, hostNetwork: true, hostPID: true, nodeSelector: {a: '-'}, hostAliases: [{ip: x, hostnames: [A]}], containers: [{name: c, image: i}]}",
+        expect![[r#"
+            spec.nodeSelector: Invalid value: "-": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')
+            spec.hostNetwork: Forbidden: when `hostUsers` is false
+            spec.HostPID: Forbidden: when `hostUsers` is false
+            spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)
+            spec.hostAliases[0].hostnames[0]: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+        "#]],
     );
     check_pod(
-        "{nodeName: n, schedulingGates: [{name: a.b/c}, {name: a.b/c}], ephemeralContainers: [{name: c, image: i, ports: [{containerPort: 1}]}], containers: [{name: c, image: i}]}",
-        expect![],
+        "{nodeName: n1, schedulingGates: [{name: a.b/c}, {name: a.b/c}], ephemeralContainers: [{name: c, image: i, ports: [{containerPort: 1}]}], containers: [{name: c, image: i}]}",
+        expect![[r#"
+            spec.ephemeralContainers[0].ports[0].protocol: Required value
+            spec.ephemeralContainers[0].name: Duplicate value: "c"
+            spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container
+            spec.schedulingGates[1]: Duplicate value: "a.b/c"
+            spec.ephemeralContainers: Forbidden: cannot be set on create
+            spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared
+        "#]],
     );
 }
 
@@ -137,13 +185,19 @@ fn resources() {
             spec.containers[0].resources.requests[requests.cpu]: Invalid value: "requests.cpu": must be a standard resource for containers
         "#]],
     );
-    check_pod("{containers: [{name: c, image: i, resources: {limits: {hugepages-2Mi: 4Mi}}}]}", expect![[r#"
+    check_pod(
+        "{containers: [{name: c, image: i, resources: {limits: {hugepages-2Mi: 4Mi}}}]}",
+        expect![[r#"
         spec.containers[0].resources: Forbidden: HugePages require cpu or memory
-    "#]]);
-    check_pod("{containers: [{name: c, image: i, resources: {limits: {cpu: one}}}]}", expect![[r#"
+    "#]],
+    );
+    check_pod(
+        "{containers: [{name: c, image: i, resources: {limits: {cpu: one}}}]}",
+        expect![[r#"
         spec.containers[0].resources.limits[cpu]: Invalid value: "one": quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'
         spec.containers[0].resources.requests[cpu]: Invalid value: "one": quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -178,12 +232,46 @@ fn probes_and_hooks() {
 #[test]
 fn volumes() {
     check_pod(
-        "{volumes: [{name: a, emptyDir: {}, hostPath: {path: /}}, {name: a, secret: {}}, {name: B, configMap: {name: '', defaultMode: 01000, items: [{key: '', path: ../x, mode: 9999}]}}, {name: h, hostPath: {path: /a/../b, type: Pipe}}, {name: p, persistentVolumeClaim: {claimName: ''}}], containers: [{name: c, image: i, volumeMounts: [{name: nope, mountPath: ''}, {name: h, mountPath: /x, subPath: /y}, {name: h, mountPath: /x, mountPropagation: Bidirectional}], volumeDevices: [{name: h, devicePath: /x}]}]}",
-        expect![],
+        "{volumes: [{name: a, emptyDir: {}, hostPath: {path: /}}, {name: a, secret: {}}, {name: B, configMap: {name: '', defaultMode: 512, items: [{key: '', path: ../x, mode: 9999}]}}, {name: h, hostPath: {path: /a/../b, type: Pipe}}, {name: p, persistentVolumeClaim: {claimName: ''}}], containers: [{name: c, image: i, volumeMounts: [{name: nope, mountPath: ''}, {name: h, mountPath: /x, subPath: /y}, {name: h, mountPath: /x, mountPropagation: Bidirectional}], volumeDevices: [{name: h, devicePath: /x}]}]}",
+        expect![[r#"
+            spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type
+            spec.volumes[1].secret.secretName: Required value
+            spec.volumes[2].configMap.name: Required value
+            spec.volumes[2].configMap.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive
+            spec.volumes[2].configMap.items[0].key: Required value
+            spec.volumes[2].configMap.items[0].path: Invalid value: "../x": must not contain '..'
+            spec.volumes[2].configMap.items[0].mode: Invalid value: 9999: must be a number between 0 and 0777 (octal), both inclusive
+            spec.volumes[2].name: Invalid value: "B": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')
+            spec.volumes[3].hostPath.path: Invalid value: "/a/../b": must not contain '..'
+            spec.volumes[3].hostPath.type: Unsupported value: "Pipe": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"
+            spec.volumes[4].persistentVolumeClaim.claimName: Required value
+            spec.containers[0].volumeMounts[0].name: Not found: "nope"
+            spec.containers[0].volumeMounts[0].mountPath: Required value
+            spec.containers[0].volumeMounts[1].name: Not found: "h"
+            spec.containers[0].volumeMounts[1].name: Invalid value: "h": must not already exist in volumeDevices
+            spec.containers[0].volumeMounts[1].mountPath: Invalid value: "/x": must not already exist as a path in volumeDevices
+            spec.containers[0].volumeMounts.subPath: Invalid value: "/y": must be a relative path
+            spec.containers[0].volumeMounts[2].name: Not found: "h"
+            spec.containers[0].volumeMounts[2].mountPath: Invalid value: "/x": must be unique
+            spec.containers[0].volumeMounts[2].name: Invalid value: "h": must not already exist in volumeDevices
+            spec.containers[0].volumeMounts[2].mountPath: Invalid value: "/x": must not already exist as a path in volumeDevices
+            spec.containers[0].volumeMounts.mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers
+            spec.containers[0].volumeDevices[0].name: Not found: "h"
+            spec.containers[0].volumeDevices[0].name: Invalid value: "h": must not already exist in volumeMounts
+            spec.containers[0].volumeDevices[0].devicePath: Invalid value: "/x": must not already exist as a path in volumeMounts
+        "#]],
     );
     check_pod(
-        "{volumes: [{name: p, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 5}}, {secret: {name: s, items: [{key: k, path: x}]}, configMap: {name: m, items: [{key: k, path: x}]}}, {downwardAPI: {items: [{path: y}]}}]}}, {name: e, ephemeral: {volumeClaimTemplate: {spec: {}}}}], containers: [{name: c, image: i}]}",
-        expect![],
+        "{volumes: [{name: p, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 5}}, {secret: {name: s, items: [{key: k, path: x}]}, configMap: {name: m, items: [{key: k, path: x}]}}, {downwardAPI: {items: [{path: z}]}}]}}, {name: e, ephemeral: {volumeClaimTemplate: {spec: {}}}}], containers: [{name: c, image: i}]}",
+        expect![[r#"
+            spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes
+            spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified when serviceAccountName is not set
+            spec.volumes[0].projected.sources[1]: Forbidden: may not specify more than 1 volume type per source
+            spec.volumes[0].projected: Invalid value: "m": conflicting duplicate paths
+            spec.volumes[0].projected.sources[2].downwardAPI: Required value: one of fieldRef and resourceFieldRef is required
+            spec.volumes[1].ephemeral.volumeClaimTemplate.spec.accessModes: Required value: at least 1 access mode is required
+            spec.volumes[1].ephemeral.volumeClaimTemplate.spec.resources[storage]: Required value
+        "#]],
     );
 }
 
@@ -238,10 +326,13 @@ const TEMPLATE: &str = "template: {metadata: {labels: {a: b}}, spec: {containers
 
 #[test]
 fn workloads() {
-    check::<apps::Deployment>(&format!("spec: {{replicas: -1, selector: {{}}, {TEMPLATE}}}"), expect![[r#"
+    check::<apps::Deployment>(
+        &format!("spec: {{replicas: -1, selector: {{}}, {TEMPLATE}}}"),
+        expect![[r#"
         spec.replicas: Invalid value: -1: must be greater than or equal to 0
         spec.selector: Invalid value: {}: empty selector is invalid for deployment
-    "#]]);
+    "#]],
+    );
     check::<apps::Deployment>(
         &format!(
             "spec: {{selector: {{matchLabels: {{a: c}}}}, strategy: {{type: Recreate, rollingUpdate: {{}}}}, minReadySeconds: 600, {TEMPLATE}}}"
@@ -278,10 +369,13 @@ fn workloads() {
             spec.strategy: Unsupported value: {"type":"Fast"}: supported values: "Recreate", "RollingUpdate"
         "#]],
     );
-    check::<apps::ReplicaSet>("spec: {selector: {matchExpressions: [{key: a, operator: In, values: []}]}}", expect![[r#"
+    check::<apps::ReplicaSet>(
+        "spec: {selector: {matchExpressions: [{key: a, operator: In, values: []}]}}",
+        expect![[r#"
         spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'
         spec.template: Required value
-    "#]]);
+    "#]],
+    );
     check::<core::ReplicationController>(
         "spec: {replicas: -1, template: {spec: {containers: [{name: c, image: i}]}}}",
         expect![[r#"
@@ -309,18 +403,24 @@ fn workloads() {
             spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero
         "#]],
     );
-    check::<apps::ControllerRevision>("revision: -1", expect![[r#"
+    check::<apps::ControllerRevision>(
+        "revision: -1",
+        expect![[r#"
         data: Required value: data is mandatory
         revision: Invalid value: -1: must be greater than or equal to 0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn jobs() {
-    check::<batch::Job>("spec: {parallelism: -1, template: {spec: {containers: [{name: c, image: i}]}}}", expect![[r#"
+    check::<batch::Job>(
+        "spec: {parallelism: -1, template: {spec: {containers: [{name: c, image: i}]}}}",
+        expect![[r#"
         spec.parallelism: Invalid value: -1: must be greater than or equal to 0
         spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"
-    "#]]);
+    "#]],
+    );
     check::<batch::Job>(
         "{metadata: {name: a.b}, spec: {completionMode: Indexed, completions: 3, template: {spec: {restartPolicy: OnFailure, containers: [{name: c, image: i}]}}, podFailurePolicy: {rules: [{action: FailJob}, {action: Stop, onExitCodes: {operator: In, values: [3, 0, 3], containerName: d}}]}, successPolicy: {rules: [{succeededIndexes: '0-9', succeededCount: 9}]}}}",
         expect![[r#"
@@ -359,9 +459,12 @@ fn jobs() {
 
 #[test]
 fn services_and_endpoints() {
-    check::<core::Service>("{}", expect![[r#"
+    check::<core::Service>(
+        "{}",
+        expect![[r#"
         spec.ports: Required value
-    "#]]);
+    "#]],
+    );
     check::<core::Service>(
         "spec: {type: Fancy, sessionAffinity: Cookie, externalTrafficPolicy: Local, ports: [{port: 0}, {name: a, port: 80, protocol: ICMP, targetPort: 'UP'}, {name: a, port: 80, nodePort: 30000}, {name: b, port: 80}]}",
         expect![[r#"
@@ -389,10 +492,13 @@ fn services_and_endpoints() {
             spec.LoadBalancerSourceRanges[0]: Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length
         "#]],
     );
-    check::<core::Service>("spec: {type: ExternalName, clusterIPs: [10.0.0.1], externalName: ''}", expect![[r#"
+    check::<core::Service>(
+        "spec: {type: ExternalName, clusterIPs: [10.0.0.1], externalName: ''}",
+        expect![[r#"
         spec.clusterIPs: Forbidden: may not be set for ExternalName services
         spec.externalName: Required value
-    "#]]);
+    "#]],
+    );
     check::<core::Service>(
         "spec: {type: NodePort, clusterIP: None, clusterIPs: [None, 10.0.0.1], ipFamilies: [IPv5, IPv4, IPv4], ipFamilyPolicy: Both, ports: [{port: 1}]}",
         expect![[r#"
@@ -421,10 +527,13 @@ fn services_and_endpoints() {
             subsets[1].ports[1].name: Required value
         "#]],
     );
-    check::<discovery::EndpointSlice>("{addressType: IPv7, endpoints: [{addresses: []}]}", expect![[r#"
+    check::<discovery::EndpointSlice>(
+        "{addressType: IPv7, endpoints: [{addresses: []}]}",
+        expect![[r#"
         addressType: Unsupported value: "IPv7": supported values: "FQDN", "IPv4", "IPv6"
         endpoints[0].addresses: Required value: must contain at least 1 address
-    "#]]);
+    "#]],
+    );
     check::<discovery::EndpointSlice>(
         "{addressType: IPv4, endpoints: [{addresses: [x, '::1', 169.254.0.1], hostname: A}], ports: [{name: a, port: 1}, {name: a, port: 2, protocol: X}]}",
         expect![[r#"
@@ -441,29 +550,47 @@ fn services_and_endpoints() {
 
 #[test]
 fn config_maps_secrets_and_accounts() {
-    check::<core::ConfigMap>("{data: {a b: c, d: e}, binaryData: {d: ZA==, '..': ZA==}}", expect![[r#"
+    check::<core::ConfigMap>(
+        "{data: {a b: c, d: e}, binaryData: {d: ZA==, '..': ZA==}}",
+        expect![[r#"
         data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')
         data[d]: Invalid value: "d": duplicate of key present in binaryData
         binaryData[..]: Invalid value: "..": must not be '..'
-    "#]]);
-    check::<core::Secret>("{type: kubernetes.io/tls, data: {a/b: ZA==}}", expect![[r#"
+    "#]],
+    );
+    check::<core::Secret>(
+        "{type: kubernetes.io/tls, data: {a/b: ZA==}}",
+        expect![[r#"
         data[a/b]: Invalid value: "a/b": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')
         data[tls.crt]: Required value
         data[tls.key]: Required value
-    "#]]);
-    check::<core::Secret>("{type: kubernetes.io/dockerconfigjson, stringData: {.dockerconfigjson: '[]'}}", expect![[r#"
+    "#]],
+    );
+    check::<core::Secret>(
+        "{type: kubernetes.io/dockerconfigjson, stringData: {.dockerconfigjson: '[]'}}",
+        expect![[r#"
         data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": invalid type: sequence, expected a map at line 1 column 0
-    "#]]);
-    check::<core::Secret>("{type: kubernetes.io/basic-auth}", expect![[r#"
+    "#]],
+    );
+    check::<core::Secret>(
+        "{type: kubernetes.io/basic-auth}",
+        expect![[r#"
         data[username]: Required value
         data[password]: Required value
-    "#]]);
-    check::<core::Secret>("{type: kubernetes.io/service-account-token}", expect![[r#"
+    "#]],
+    );
+    check::<core::Secret>(
+        "{type: kubernetes.io/service-account-token}",
+        expect![[r#"
         metadata.annotations[kubernetes.io/service-account.name]: Required value
-    "#]]);
-    check::<core::ServiceAccount>("metadata: {name: A}", expect![[r#"
+    "#]],
+    );
+    check::<core::ServiceAccount>(
+        "metadata: {name: A}",
+        expect![[r#"
         metadata.name: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -482,9 +609,12 @@ fn nodes_events_and_leases() {
             spec.podCIDRs: Invalid value: ["10.0.0.0/8","10.1.0.0/16","x"]: may specify no more than one CIDR for each IP family
         "#]],
     );
-    check::<core::Event>("{involvedObject: {namespace: other}, metadata: {name: e}}", expect![[r#"
+    check::<core::Event>(
+        "{involvedObject: {namespace: other}, metadata: {name: e}}",
+        expect![[r#"
         involvedObject.namespace: Invalid value: "other": does not match event.namespace
-    "#]]);
+    "#]],
+    );
     check::<events::Event>(
         "{type: Odd, eventTime: '2026-01-01T00:00:00.000000Z', deprecatedCount: 1, series: {count: 1, lastObservedTime: '2026-01-01T00:00:00.000000Z'}}",
         expect![[r#"
@@ -531,43 +661,88 @@ fn storage() {
             spec.nodeAffinity: Required value: Local volume requires node affinity
         "#]],
     );
-    check::<core::PersistentVolumeClaim>("spec: {accessModes: [], storageClassName: A, volumeMode: Odd}", expect![[r#"
+    check::<core::PersistentVolumeClaim>(
+        "spec: {accessModes: [], storageClassName: A, volumeMode: Odd}",
+        expect![[r#"
         spec.accessModes: Required value: at least 1 access mode is required
         spec.resources[storage]: Required value
         spec.storageClassName: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
         spec.volumeMode: Unsupported value: "Odd": supported values: "Block", "Filesystem"
-    "#]]);
-    check::<storage::StorageClass>("{provisioner: '', reclaimPolicy: Burn, parameters: {'': x}}", expect![[r#"
+    "#]],
+    );
+    check::<storage::StorageClass>(
+        "{provisioner: '', reclaimPolicy: Burn, parameters: {'': x}}",
+        expect![[r#"
         provisioner: Required value
         parameters: Invalid value: "": field can not be empty.
         reclaimPolicy: Unsupported value: "Burn": supported values: "Delete", "Retain"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn policies_and_classes() {
     check::<policy::PodDisruptionBudget>(
-        "spec: {minAvailable: 150%, maxUnavailable: -1, selector: {matchLabels: {a: -}}}",
-        expect![],
+        "spec: {minAvailable: 150%, maxUnavailable: -1, selector: {matchLabels: {a: '-'}}}",
+        expect![[r#"
+            spec: Invalid value: {"maxUnavailable":-1,"minAvailable":"150%","selector":{"matchLabels":{"a":"-"}}}: minAvailable and maxUnavailable cannot be both set
+            spec.minAvailable: Invalid value: "150%": must not be greater than 100%
+            spec.maxUnavailable: Invalid value: -1: must be greater than or equal to 0
+            spec.selector.matchLabels: Invalid value: "-": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')
+        "#]],
     );
-    check::<scheduling::PriorityClass>("{value: 2000000000, preemptionPolicy: Maybe}", expect![]);
-    check::<scheduling::PriorityClass>("{metadata: {name: system-mine}, value: 5}", expect![]);
-    check::<node::RuntimeClass>("handler: A", expect![]);
+    check::<scheduling::PriorityClass>(
+        "{value: 2000000000, preemptionPolicy: Maybe}",
+        expect![[r#"
+        value: Forbidden: maximum allowed value of a user defined priority is 1000000000
+        preemptionPolicy: Unsupported value: "Maybe": supported values: "PreemptLowerPriority", "Never"
+    "#]],
+    );
+    check::<scheduling::PriorityClass>(
+        "{metadata: {name: system-mine}, value: 5}",
+        expect![[r#"
+        metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-mine is not a known system priority class
+    "#]],
+    );
+    check::<node::RuntimeClass>(
+        "handler: A",
+        expect![[r#"
+        handler: Invalid value: "A": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')
+    "#]],
+    );
     check::<core::LimitRange>(
         "spec: {limits: [{type: Container, min: {cpu: 2}, max: {cpu: 1}}, {type: Pod, default: {cpu: 1}}, {type: Pod, maxLimitRequestRatio: {cpu: 500m}}, {type: PersistentVolumeClaim}, {type: Odd}]}",
-        expect![],
+        expect![[r#"
+            spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1
+            spec.limits[0].defaultRequest[cpu]: Invalid value: "1": min value 2 is greater than default request value 1
+            spec.limits[0].default[cpu]: Invalid value: "2": min value 2 is greater than default value 1
+            spec.limits[1].default: Forbidden: may not be specified when `type` is 'Pod'
+            spec.limits[2].type: Duplicate value: "Pod"
+            spec.limits[2].maxLimitRequestRatio[cpu]: Invalid value: "500m": ratio 500m is less than 1
+            spec.limits[3].limits: Required value: either minimum or maximum storage value is required, but neither was provided
+            spec.limits[4].type: Invalid value: "Odd": must be a standard limit type or fully qualified
+        "#]],
     );
     check::<core::ResourceQuota>(
         "spec: {hard: {cpu: 1, gpu: 1, pods: 1500m, count/pods: 5}, scopes: [BestEffort, NotBestEffort, Odd]}",
-        expect![],
+        expect![[r#"
+            spec.hard[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified
+            spec.hard[gpu]: Invalid value: "gpu": must be a standard resource for quota
+            spec.hard[pods]: Invalid value: "1500m": must be an integer
+            spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope
+            spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: conflicting scopes
+        "#]],
     );
 }
 
 #[test]
 fn networking() {
-    check::<networking::Ingress>("spec: {}", expect![[r#"
+    check::<networking::Ingress>(
+        "spec: {}",
+        expect![[r#"
         spec: Invalid value: null: either `defaultBackend` or `rules` must be specified
-    "#]]);
+    "#]],
+    );
     check::<networking::Ingress>(
         "spec: {ingressClassName: A, defaultBackend: {}, tls: [{hosts: ['*.x', '*x'], secretName: A}], rules: [{host: 10.0.0.1, http: {paths: []}}, {host: A, http: {paths: [{path: a//b, pathType: Exact, backend: {service: {name: a.b, port: {}}}}, {pathType: Odd, backend: {service: {name: a, port: {name: http, number: 1}}}}, {path: /, pathType: '', backend: {}}]}}]}",
         expect![[r#"
@@ -630,12 +805,15 @@ fn autoscalers_and_roles() {
             spec.behavior.scaleUp.policies[0].periodSeconds: Invalid value: 9999: must be less than or equal to 1800
         "#]],
     );
-    check::<rbac::Role>("rules: [{verbs: []}, {verbs: [get], nonResourceURLs: [/x]}]", expect![[r#"
+    check::<rbac::Role>(
+        "rules: [{verbs: []}, {verbs: [get], nonResourceURLs: [/x]}]",
+        expect![[r#"
         rules[0].verbs: Required value: verbs must contain at least one value
         rules[0].apiGroups: Required value: resource rules must supply at least one api group
         rules[0].resources: Required value: resource rules must supply at least one resource
         rules[1].nonResourceURLs: Invalid value: ["/x"]: namespaced rules cannot apply to non-resource URLs
-    "#]]);
+    "#]],
+    );
     check::<rbac::ClusterRole>(
         "{rules: [{verbs: [get], nonResourceURLs: [/x], resources: [pods]}], aggregationRule: {}}",
         expect![[r#"

@@ -222,33 +222,43 @@ fn job_gets_a_selector() {
 
 #[test]
 fn others() {
-    check_created::<core::Service>("spec: {ports: [{port: 80}], type: LoadBalancer}", expect![[r#"
-        {
-          "spec": {
-            "allocateLoadBalancerNodePorts": true,
-            "externalTrafficPolicy": "Cluster",
-            "internalTrafficPolicy": "Cluster",
-            "ports": [
-              {
-                "port": 80,
-                "protocol": "TCP",
-                "targetPort": 80
+    check_created::<core::Service>(
+        "spec: {ports: [{port: 80}], type: LoadBalancer}",
+        expect![[r#"
+            {
+              "spec": {
+                "allocateLoadBalancerNodePorts": true,
+                "externalTrafficPolicy": "Cluster",
+                "internalTrafficPolicy": "Cluster",
+                "ports": [
+                  {
+                    "port": 80,
+                    "protocol": "TCP",
+                    "targetPort": 80
+                  }
+                ],
+                "sessionAffinity": "None",
+                "type": "LoadBalancer"
+              },
+              "status": {
+                "loadBalancer": {}
               }
-            ],
-            "sessionAffinity": "None",
-            "type": "LoadBalancer"
-          },
-          "status": {}
-        }"#]]);
-    check_created::<core::Secret>("{stringData: {a: b}, data: {c: ZA==}}", expect![[r#"
+            }"#]],
+    );
+    check_created::<core::Secret>(
+        "{stringData: {a: b}, data: {c: ZA==}}",
+        expect![[r#"
         {
           "data": {
             "a": "Yg==",
             "c": "ZA=="
           },
           "type": "Opaque"
-        }"#]]);
-    check_created::<networking::NetworkPolicy>("spec: {egress: [{ports: [{port: 1}]}], podSelector: {}}", expect![[r#"
+        }"#]],
+    );
+    check_created::<networking::NetworkPolicy>(
+        "spec: {egress: [{ports: [{port: 1}]}], podSelector: {}}",
+        expect![[r#"
         {
           "spec": {
             "egress": [
@@ -267,7 +277,8 @@ fn others() {
               "Egress"
             ]
           }
-        }"#]]);
+        }"#]],
+    );
     check_created::<autoscaling::HorizontalPodAutoscaler>(
         "spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: web}, behavior: {scaleDown: {selectPolicy: Min}}}",
         expect![[r#"

@@ -23,14 +23,22 @@ fn pod_spec_stands() {
             spec.activeDeadlineSeconds: Invalid value: 20: must be less than or equal to previous value
         "#]],
     );
-    check_update::<core::Pod>(POD, "spec: {containers: [{name: c, image: a, command: [x]}]}", expect![[r#"
+    check_update::<core::Pod>(
+        POD,
+        "spec: {containers: [{name: c, image: a, command: [x]}]}",
+        expect![[r#"
         spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value
         spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds
         spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)
-    "#]]);
-    check_update::<core::Pod>(POD, "spec: {containers: [{name: c, image: a}, {name: d, image: a}]}", expect![[r#"
+    "#]],
+    );
+    check_update::<core::Pod>(
+        POD,
+        "spec: {containers: [{name: c, image: a}, {name: d, image: a}]}",
+        expect![[r#"
         spec.containers: Forbidden: pod updates may not add or remove containers
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -71,15 +79,23 @@ fn metadata_that_stands() {
 
 #[test]
 fn config_maps_and_secrets() {
-    check_update::<core::ConfigMap>("{immutable: true, data: {a: b}}", "{data: {a: c}}", expect![[r#"
+    check_update::<core::ConfigMap>(
+        "{immutable: true, data: {a: b}}",
+        "{data: {a: c}}",
+        expect![[r#"
         immutable: Forbidden: field is immutable when `immutable` is set
         data: Forbidden: field is immutable when `immutable` is set
-    "#]]);
-    check_update::<core::Secret>("{type: a/b, immutable: true}", "{type: Opaque, stringData: {a: b}}", expect![[r#"
+    "#]],
+    );
+    check_update::<core::Secret>(
+        "{type: a/b, immutable: true}",
+        "{type: Opaque, stringData: {a: b}}",
+        expect![[r#"
         type: Invalid value: "Opaque": field is immutable
         immutable: Forbidden: field is immutable when `immutable` is set
         data: Forbidden: field is immutable when `immutable` is set
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -149,13 +165,21 @@ fn claims_and_others() {
             spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims
         "#]],
     );
-    check_update::<rbac::RoleBinding>("roleRef: {kind: Role, name: a}", "roleRef: {kind: Role, name: b}", expect![[r#"
+    check_update::<rbac::RoleBinding>(
+        "roleRef: {kind: Role, name: a}",
+        "roleRef: {kind: Role, name: b}",
+        expect![[r#"
         roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"b"}: cannot change roleRef
-    "#]]);
-    check_update::<scheduling::PriorityClass>("value: 1", "{value: 2, preemptionPolicy: Never}", expect![[r#"
+    "#]],
+    );
+    check_update::<scheduling::PriorityClass>(
+        "value: 1",
+        "{value: 2, preemptionPolicy: Never}",
+        expect![[r#"
         value: Forbidden: may not be changed in an update.
         preemptionPolicy: Invalid value: "Never": field is immutable
-    "#]]);
+    "#]],
+    );
     check_update::<core::Node>(
         "spec: {podCIDRs: [10.0.0.0/24], providerID: a}",
         "spec: {podCIDRs: [10.0.1.0/24], providerID: b, taints: [{key: a, effect: NoSchedule}, {key: a, effect: NoSchedule}]}",
