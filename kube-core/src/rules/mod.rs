@@ -10,7 +10,8 @@
 //! - `resources`, `pod_spec`, `pod_template`: definitions that several kinds share
 //!
 //! A write goes: `default`, `prepare_*`, (admission), `validate*`. Messages are upstream's to the letter, except where upstream
-//! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out.
+//! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out, and where it shows a whole struct in
+//! its internal Go form, which appears here as the API's JSON.
 //!
 //! Depth. As deep as upstream but for what the file's first comment says: Pod and its template, ReplicationController, ReplicaSet,
 //! Deployment, StatefulSet, DaemonSet, Job, CronJob, Service, Endpoints, EndpointSlice, ConfigMap, Secret, Namespace,
@@ -55,6 +56,7 @@ mod resource_quota;
 mod resources;
 mod runtime_class;
 mod same;
+mod scale;
 mod secret;
 mod service;
 mod service_ips;
@@ -70,7 +72,7 @@ pub use table::{Rules, TABLE, lookup};
 
 use crate::field::Errors;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource};
+use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource, SubResourceScope};
 use metadata::NameRule;
 
 /// The rules of one built-in kind. Metadata is taken care of by the caller ([`Rules`]), so these look at the rest.
@@ -161,4 +163,9 @@ impl Scoped for NamespaceResourceScope {
 
 impl Scoped for ClusterResourceScope {
     const NAMESPACED: bool = false;
+}
+
+/// Subresources with rules (Scale) belong to objects in namespaces.
+impl Scoped for SubResourceScope {
+    const NAMESPACED: bool = true;
 }

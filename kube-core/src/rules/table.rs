@@ -7,8 +7,10 @@ use k8s_openapi::api::{
     autoscaling::v2 as autoscaling_v2, batch::v1 as batch, certificates::v1 as certificates,
     coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
     flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node, policy::v1 as policy,
-    rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
+    rbac::v1 as rbac, resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
 };
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use std::any::Any;
 
 /// The rules of one kind, for objects whose type is only known at run time.
@@ -119,6 +121,16 @@ pub static TABLE: &[Rules] = &[
     Rules::of::<storage::CSINode>(),
     Rules::of::<storage::CSIStorageCapacity>(),
     Rules::of::<storage::VolumeAttachment>(),
+    Rules::of::<storage::VolumeAttributesClass>(),
+    Rules::of::<admissionregistration::MutatingAdmissionPolicy>(),
+    Rules::of::<admissionregistration::MutatingAdmissionPolicyBinding>(),
+    Rules::of::<resource::DeviceClass>(),
+    Rules::of::<resource::ResourceClaim>(),
+    Rules::of::<resource::ResourceClaimTemplate>(),
+    Rules::of::<resource::ResourceSlice>(),
+    Rules::of::<apiextensions::CustomResourceDefinition>(),
+    Rules::of::<apiregistration::APIService>(),
+    Rules::of::<autoscaling::Scale>(),
 ];
 
 const METADATA: Path<'static> = Path::new("metadata");
