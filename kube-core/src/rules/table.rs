@@ -33,7 +33,8 @@ pub struct Rules {
     pub validate_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
     /// Checks a change of an object's status, metadata included.
     pub validate_status_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
-    /// Before a create: takes away what a creator may not set, adds what the server sets, generation included.
+    /// Before a create: takes away what a creator may not set, adds what the server sets, generation included. Name, namespace
+    /// and uid must be there already: the selector of a Job is made of them.
     pub prepare_create: fn(object: &mut dyn Any),
     /// Before an update: puts back what a writer may not change; raises the generation if the spec changed.
     pub prepare_update: fn(new: &mut dyn Any, old: &dyn Any),
@@ -167,6 +168,7 @@ fn validate_status_update<K: Ruled>(new: &dyn Any, old: &dyn Any) -> Errors {
 
 fn prepare_create<K: Ruled>(object: &mut dyn Any) {
     let Some(object) = object.downcast_mut::<K>() else { return };
+    metadata::prepare_create(object.metadata_mut());
     object.prepare_create();
     if K::HAS_GENERATION {
         object.metadata_mut().generation = Some(1);
@@ -176,15 +178,16 @@ fn prepare_create<K: Ruled>(object: &mut dyn Any) {
 fn prepare_update<K: Ruled>(new: &mut dyn Any, old: &dyn Any) {
     let (Some(new), Some(old)) = (new.downcast_mut::<K>(), old.downcast_ref::<K>()) else { return };
     new.prepare_update(old);
-    let generation = old.metadata().generation;
-    let raised = K::HAS_GENERATION && new.spec_changed(old);
-    new.metadata_mut().generation = if raised { Some(generation.unwrap_or(0) + 1) } else { generation };
+    metadata::prepare_update(new.metadata_mut(), old.metadata());
+    if K::HAS_GENERATION && new.spec_changed(old) {
+        new.metadata_mut().generation = Some(old.metadata().generation.unwrap_or(0) + 1);
+    }
 }
 
 fn prepare_status_update<K: Ruled>(new: &mut dyn Any, old: &dyn Any) {
     let (Some(new), Some(old)) = (new.downcast_mut::<K>(), old.downcast_ref::<K>()) else { return };
     new.prepare_status_update(old);
-    new.metadata_mut().generation = old.metadata().generation;
+    metadata::prepare_update(new.metadata_mut(), old.metadata());
 }
 
 fn spec_changed<K: Ruled>(new: &dyn Any, old: &dyn Any) -> bool {
