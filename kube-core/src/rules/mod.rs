@@ -1,7 +1,7 @@
 //! What a valid object of each built-in kind is: its defaults, its validation, and what a write may touch.
 //!
 //! Each kind's rules are one `impl` of [`Ruled`] in a file named after the kind; reading that file is reading the kind's rules.
-//! To add a kind, write its `impl` and its line in [`table`]. Custom resources have schemas instead and are not here.
+//! To add a kind, write its `impl` and its line in [`TABLE`]. Custom resources have schemas instead and are not here.
 //!
 //! - [`Ruled`]: the form of a kind's rules; every method has a default that asks nothing
 //! - [`Rules`], [`lookup`]: the same without types, for a generic pipeline

@@ -230,3 +230,28 @@ fn generation_counts_changes_of_the_spec() {
     let errors = (rules.validate_status_update)(&status, &old);
     assert_eq!(errors.to_string(), "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas");
 }
+
+#[test]
+fn a_container_that_ended_for_good_stays_ended() {
+    let rules = rules_of::<core::Pod>();
+    let pod = |status: &str, restart_policy: &str| -> core::Pod {
+        let mut pod = read(&format!(
+            "{{metadata: {{resourceVersion: '1'}}, spec: {{restartPolicy: {restart_policy}, containers: [{{name: c, image: i}}]}}, status: {status}}}"
+        ));
+        (rules.default)(&mut pod);
+        pod
+    };
+    const ENDED: &str = "{qosClass: BestEffort, containerStatuses: [{name: c, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 1}}}]}";
+    const RUNS: &str = "{containerStatuses: [{name: c, image: i, imageID: i, ready: true, restartCount: 1, state: {running: {}}}], conditions: [{type: 'a b', status: 'True'}]}";
+    for (restart_policy, stays) in [("Never", true), ("OnFailure", false), ("Always", false)] {
+        let old = pod(ENDED, restart_policy);
+        let mut new = pod(RUNS, restart_policy);
+        (rules.prepare_status_update)(&mut new, &old);
+        assert_eq!(new.status.as_ref().unwrap().qos_class.as_deref(), Some("BestEffort"));
+        let errors = lines((rules.validate_status_update)(&new, &old));
+        assert!(errors.starts_with("status.conditions[0].Type: Invalid value: \"a b\": name part must consist of"));
+        let forbidden =
+            "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state\n";
+        assert_eq!(errors.ends_with(forbidden), stays, "{restart_policy}: {errors}");
+    }
+}
