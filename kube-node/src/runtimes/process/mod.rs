@@ -321,7 +321,9 @@ impl Shared {
         let (printing, printed) = watch::channel(());
         let monitor = monitor::Monitor::of(self, record, outputs, Arc::clone(&leader), printing);
         // What cannot be watched must not go on unwatched.
-        let monitor = monitor.inspect_err(|_error| drop(leader.kill()))?;
+        let monitor = monitor.inspect_err(|_error| {
+            let _killed = leader.kill();
+        })?;
         let kept = Kept { record: record.clone(), leader: Some(leader), stdin: feed, printed };
         let id = self.book.begin(spec, record.started_at, Arc::new(kept))?;
         monitor.spawn();
