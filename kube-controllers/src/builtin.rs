@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ReplicationController;
 
 use crate::defaults::{RootCa, ServiceAccounts};
 use crate::deployment::Deployments;
+use crate::disruption_budget::DisruptionBudgets;
 use crate::endpoints::{EndpointSlices, LegacyEndpoints};
 use crate::erased::{ErasedController, erase};
 use crate::garbage::GarbageCollector;
@@ -17,7 +18,7 @@ use crate::replica_set::Replicas;
 
 /// What the built-in controllers can be told.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct BuiltinOptions {
     /// The certificates, in PEM, by which pods know the API server; `None` publishes none. Default: `None`.
     pub root_ca: Option<String>,
     /// For how long a node may be silent. Default 40 s.
@@ -26,15 +27,21 @@ pub struct Options {
     pub terminated_pods_max: usize,
 }
 
-impl Default for Options {
+impl Default for BuiltinOptions {
     fn default() -> Self {
         Self { root_ca: None, node_grace: Duration::from_secs(40), terminated_pods_max: 12_500 }
     }
 }
 
+/// Every built-in controller with the usual options, ready for the driver.
+#[must_use]
+pub fn builtin() -> Vec<Box<dyn ErasedController>> {
+    builtin_with(BuiltinOptions::default())
+}
+
 /// Every built-in controller, ready for the driver.
 #[must_use]
-pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
+pub fn builtin_with(options: BuiltinOptions) -> Vec<Box<dyn ErasedController>> {
     let mut controllers: Vec<Box<dyn ErasedController>> = vec![
         erase(Deployments),
         erase(Replicas::<ReplicaSet>::new()),
@@ -47,7 +54,22 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(NodeLifecycle::new(options.node_grace)),
         erase(TaintEviction),
         erase(PodGarbage::new(options.terminated_pods_max)),
+        erase(DisruptionBudgets),
     ];
     controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));
     controllers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_controller_has_its_own_name() {
+        let mut names: Vec<_> = builtin().iter().map(|controller| controller.name()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
 }
