@@ -160,7 +160,7 @@ impl Builder {
 
         let mut controllers = self.controllers;
         if self.builtin_controllers {
-            controllers.extend(coracle_controllers::builtin());
+            controllers.extend(builtin_tmp());
         }
         let driver = Driver::start(controllers, &gateway, &tasks, &stop);
         let mut schedulers = self.schedulers;
@@ -168,7 +168,7 @@ impl Builder {
             schedulers.push((DEFAULT_SCHEDULER.to_owned(), Box::new(Framework::new(entropy.next()))));
         }
         for (name, scheduler) in schedulers {
-            spawn_until(&tasks, &stop, scheduling::run(name, scheduler, gateway.clone()));
+            spawn_until(&tasks, &stop, scheduling::run(name, scheduler, gateway.clone(), Default::default()));
         }
         let _disarmed = guard.disarm();
         Ok(Cluster { pipeline, driver, tasks, stop })
@@ -178,4 +178,14 @@ impl Builder {
 /// Runs a part until the cluster stops.
 fn spawn_until(tasks: &TaskTracker, stop: &CancellationToken, part: impl Future<Output = ()> + Send + 'static) {
     tasks.spawn(stop.clone().run_until_cancelled_owned(part));
+}
+
+fn builtin_tmp() -> Vec<Box<dyn ErasedController>> {
+    vec![
+        erase(coracle_controllers::deployment::Deployments),
+        erase(coracle_controllers::replica_set::Replicas::<k8s_openapi::api::apps::v1::ReplicaSet>::new()),
+        Box::new(coracle_controllers::garbage::GarbageCollector),
+        erase(coracle_controllers::namespace::Namespaces),
+        erase(coracle_controllers::defaults::ServiceAccounts),
+    ]
 }
