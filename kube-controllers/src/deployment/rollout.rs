@@ -20,7 +20,7 @@ use crate::template_hash::{POD_TEMPLATE_HASH, template_hash};
 
 /// The name for a ReplicaSet of the present template.
 #[derive(Clone, Debug)]
-pub struct Fresh {
+pub(super) struct Fresh {
     /// The hash in it.
     pub(super) hash: String,
     /// Whether something else has that name.
@@ -246,9 +246,9 @@ impl<'a> Rollout<'a> {
 }
 
 /// The name that a ReplicaSet of the present template would get; `None` if there is one.
-pub(super) fn fresh(deployment: &Deployment, replica_sets_: &[Arc<ReplicaSet>], world: &World) -> Option<Fresh> {
+pub(super) fn fresh(deployment: &Deployment, members: &[Arc<ReplicaSet>], world: &World) -> Option<Fresh> {
     let spec = deployment.spec.as_ref()?;
-    if replica_sets_.iter().any(|replica_set| is_of_template(replica_set, &spec.template)) {
+    if members.iter().any(|replica_set| is_of_template(replica_set, &spec.template)) {
         return None;
     }
     let collisions = deployment.status.as_ref().and_then(|status| status.collision_count);
