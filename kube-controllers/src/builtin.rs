@@ -18,7 +18,7 @@ use crate::replica_set::Replicas;
 
 /// What the built-in controllers can be told.
 #[derive(Clone, Debug)]
-pub struct BuiltinOptions {
+pub struct Options {
     /// The certificates, in PEM, by which pods know the API server; `None` publishes none. Default: `None`.
     pub root_ca: Option<String>,
     /// For how long a node may be silent. Default 40 s.
@@ -27,21 +27,15 @@ pub struct BuiltinOptions {
     pub terminated_pods_max: usize,
 }
 
-impl Default for BuiltinOptions {
+impl Default for Options {
     fn default() -> Self {
         Self { root_ca: None, node_grace: Duration::from_secs(40), terminated_pods_max: 12_500 }
     }
 }
 
-/// Every built-in controller with the usual options, ready for the driver.
-#[must_use]
-pub fn builtin() -> Vec<Box<dyn ErasedController>> {
-    builtin_with(BuiltinOptions::default())
-}
-
 /// Every built-in controller, ready for the driver.
 #[must_use]
-pub fn builtin_with(options: BuiltinOptions) -> Vec<Box<dyn ErasedController>> {
+pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
     let mut controllers: Vec<Box<dyn ErasedController>> = vec![
         erase(Deployments),
         erase(Replicas::<ReplicaSet>::new()),
@@ -66,7 +60,7 @@ mod tests {
 
     #[test]
     fn every_controller_has_its_own_name() {
-        let mut names: Vec<_> = builtin().iter().map(|controller| controller.name()).collect();
+        let mut names: Vec<_> = builtin(Options::default()).iter().map(|controller| controller.name()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -38,7 +38,7 @@ mod testing;
 pub mod victims;
 pub mod watches;
 
-pub use builtin::{BuiltinOptions, builtin, builtin_with};
+pub use builtin::{Options, builtin};
 pub use context::Context;
 pub use controller::{Controller, Error, Next};
 pub use erased::{ErasedController, erase};
