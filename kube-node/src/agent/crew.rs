@@ -54,6 +54,7 @@ pub(super) async fn run(
     router: Arc<Router>,
     shutdown: CancellationToken,
 ) -> Result<Farewell, Status> {
+    node.runtime.use_clock(gateway.clock());
     // Heard before the list is read, so that no end falls between.
     let events = node.runtime.events();
     let found = node.runtime.list().await.map_err(Status::internal)?;
