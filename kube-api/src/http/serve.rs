@@ -91,7 +91,8 @@ pub fn serve(
 ) -> io::Result<Serving> {
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
-    let connections = Connections { server: server.clone(), tls: tls.map(TlsAcceptor::from), limits, stop: stop.clone() };
+    let connections =
+        Connections { server: server.clone(), tls: tls.map(TlsAcceptor::from), limits, stop: stop.clone() };
     let accepting = tokio::spawn(connections.accept(listener));
     Ok(Serving { server, address, stop, accepting: Some(accepting) })
 }

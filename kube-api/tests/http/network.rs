@@ -36,8 +36,7 @@ impl Network {
             .into(),
         );
         let chain = Chain(vec![Arc::new(ClientCertificates), Arc::new(tokens)]);
-        let cluster =
-            Cluster::with(Arc::new(Memory::default()), |server| server.with_authenticator(chain)).await;
+        let cluster = Cluster::with(Arc::new(Memory::default()), |server| server.with_authenticator(chain)).await;
         let authority = Authority::create(Still.now()).unwrap();
         let authority = Authority::load(authority.identity()).unwrap();
         let identity = authority.server(&["127.0.0.1", "localhost"], Still.now()).unwrap();
@@ -92,7 +91,10 @@ async fn certificates_and_tokens_tell_who_asks() {
     check(&network, Credential::Token("jane-token".to_owned()), Err((403, &forbidden("jane")))).await;
     check(&network, Credential::Token("nobody".to_owned()), Err((401, "Unauthorized"))).await;
     let anonymous = network.client(Credential::Token("nobody".to_owned())).await;
-    assert_eq!(network.client(Credential::Token("root-token".to_owned())).await.apiserver_version().await.unwrap().minor, "36");
+    assert_eq!(
+        network.client(Credential::Token("root-token".to_owned())).await.apiserver_version().await.unwrap().minor,
+        "36"
+    );
     assert!(anonymous.apiserver_version().await.is_err());
 }
 
@@ -124,7 +126,8 @@ async fn impersonation() {
 async fn watches_cross_the_network_and_end_with_the_server() {
     use futures::{StreamExt as _, TryStreamExt as _};
     let network = Network::start().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(network.client(network.certificate("a", &["system:masters"])).await);
+    let maps: Api<ConfigMap> =
+        Api::default_namespaced(network.client(network.certificate("a", &["system:masters"])).await);
     let mut events = maps.watch(&WatchParams::default(), "0").await.unwrap().boxed();
     network.cluster.config_map("a", &[]).await;
     let event = events.try_next().await.unwrap();
