@@ -108,6 +108,23 @@ async fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let cluster = Cluster::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let limits = Limits { header_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
+    let serving = serve(cluster.server.clone(), listener, None, limits).unwrap();
+    for start in ["", "G", "GET / HTTP/1.1\r\nhost:"] {
+        let mut stream = tokio::net::TcpStream::connect(serving.address()).await.unwrap();
+        stream.write_all(start.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Either an answer that refuses, or just the end; what matters is that it ends.
+        let _refused = stream.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{start:?}");
+    }
+}
+
+#[tokio::test]
 async fn impersonation() {
     let network = Network::start().await;
     let mut kubeconfig = kube::config::Kubeconfig::from_yaml(

@@ -180,6 +180,16 @@ async fn what_a_write_is_answered_with() {
 }
 
 #[tokio::test]
+async fn kinds_that_are_going_away_warn() {
+    let cluster = Cluster::start().await;
+    let list = cluster.get("/api/v1/endpoints").await;
+    assert_eq!(
+        list.headers["warning"],
+        "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\""
+    );
+}
+
+#[tokio::test]
 async fn scale() {
     let cluster = Cluster::start().await;
     let path = "/apis/apps/v1/namespaces/default/deployments";
