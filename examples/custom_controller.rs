@@ -64,7 +64,7 @@ impl Controller for Websites {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let builder = Cluster::builder().kind::<Website>().controller(Websites).nodes(3, Node::simulated("node"));
+    let builder = Cluster::builder().kind::<Website>().controller(Websites).nodes(3, Node::simulated());
     let cluster = builder.start().await?;
     let sites = cluster.api().namespaced::<Website>("default");
     let spec = WebsiteSpec { page: "<h1>Hello</h1>".to_owned(), servers: 3 };

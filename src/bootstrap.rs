@@ -1,7 +1,12 @@
 //! What every cluster has before anyone asks: its namespaces, its own Service, the system's priority classes.
 
+use std::net::SocketAddr;
+
 use coracle_core::{Gateway, Request, Status};
-use k8s_openapi::api::core::v1::{Namespace, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
+};
+use k8s_openapi::api::discovery::v1::{self as discovery, Endpoint, EndpointConditions, EndpointSlice};
 use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,6 +22,7 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 pub(crate) async fn bootstrap(
     gateway: &dyn Gateway,
     definitions: Vec<CustomResourceDefinition>,
+    endpoint: Option<SocketAddr>,
 ) -> Result<(), Status> {
     let namespaces = NAMESPACES.into_iter().map(|name| {
         Request::create(Namespace { metadata: named(name), ..Namespace::default() })
@@ -28,6 +34,7 @@ pub(crate) async fn bootstrap(
         Request::create(priority_class("system-cluster-critical", 2_000_000_000)),
         Request::create(priority_class("system-node-critical", 2_000_001_000)),
     ];
+    requests.extend(endpoint.into_iter().flat_map(|endpoint| [endpoints(endpoint), endpoint_slice(endpoint)]));
     requests.extend(definitions.into_iter().map(Request::create));
     create_all(gateway, requests).await
 }
@@ -65,6 +72,38 @@ fn kubernetes_service() -> Service {
         }),
         status: None,
     }
+}
+
+/// Where the API listens: upstream's API server keeps these by itself, since the Service has no selector.
+fn endpoints(address: SocketAddr) -> Request {
+    let port = EndpointPort { name: Some("https".to_owned()), port: address.port().into(), protocol: Some("TCP".to_owned()), ..EndpointPort::default() };
+    let subset = EndpointSubset {
+        addresses: Some(vec![EndpointAddress { ip: address.ip().to_string(), ..EndpointAddress::default() }]),
+        ports: Some(vec![port]),
+        ..EndpointSubset::default()
+    };
+    let labels = [("endpointslice.kubernetes.io/skip-mirror".to_owned(), "true".to_owned())].into();
+    let metadata = ObjectMeta { namespace: Some("default".to_owned()), labels: Some(labels), ..named("kubernetes") };
+    Request::create(Endpoints { metadata, subsets: Some(vec![subset]) })
+}
+
+fn endpoint_slice(address: SocketAddr) -> Request {
+    let labels = [("kubernetes.io/service-name".to_owned(), "kubernetes".to_owned())].into();
+    let conditions = EndpointConditions { ready: Some(true), ..EndpointConditions::default() };
+    let endpoint =
+        Endpoint { addresses: vec![address.ip().to_string()], conditions: Some(conditions), ..Endpoint::default() };
+    let port = discovery::EndpointPort {
+        name: Some("https".to_owned()),
+        port: Some(address.port().into()),
+        protocol: Some("TCP".to_owned()),
+        ..discovery::EndpointPort::default()
+    };
+    Request::create(EndpointSlice {
+        metadata: ObjectMeta { namespace: Some("default".to_owned()), labels: Some(labels), ..named("kubernetes") },
+        address_type: if address.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
+        endpoints: Some(vec![endpoint]),
+        ports: Some(vec![port]),
+    })
 }
 
 fn service_network() -> ServiceCIDR {

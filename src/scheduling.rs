@@ -106,7 +106,10 @@ impl Round {
         let mut others = Vec::new();
         for _ in 0..ROUND_MAX {
             let Some(pod) = self.queue.pop(self.now()) else { break };
-            let decision = self.scheduler.schedule(&pod, &self.snapshot());
+            let decision = {
+                let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+                self.scheduler.schedule(&pod, &snapshot)
+            };
             match decision {
                 Decision::Bind { node } => {
                     self.snapshot().assume(&pod, &node);
@@ -161,7 +164,7 @@ impl Round {
             let now = self.now();
             let snapshot = self.snapshot.clone();
             let snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-            self.queue.wait(pod, why, &*self.scheduler, &snapshot, now);
+            self.queue.wait(pod, &why.plugins(), &*self.scheduler, &snapshot, now);
         }
         let message = why.to_string();
         if self.told.get(pod.id()).is_some_and(|told| *told == message) && nominated.is_none() {

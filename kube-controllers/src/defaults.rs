@@ -92,8 +92,12 @@ impl Planner for RootCa {
         }
         let wanted = self.config_map(namespace, known.as_deref());
         match known {
-            None => drop(plan.then(Request::create(wanted))),
-            Some(known) if *known != wanted => drop(plan.then(Request::update(wanted))),
+            None => {
+                plan.then(Request::create(wanted));
+            }
+            Some(known) if *known != wanted => {
+                plan.then(Request::update(wanted));
+            }
             Some(_) => {}
         }
         plan
@@ -139,12 +143,14 @@ mod tests {
         expect![[r#"
             create serviceaccount default/default
             create configmap default/kube-root-ca.crt
-        "#]].assert_eq(&(small.step(&ServiceAccounts, "default") + &small.step(&root_ca, "default")));
+        "#]]
+        .assert_eq(&(small.step(&ServiceAccounts, "default") + &small.step(&root_ca, "default")));
         assert_eq!(small.step(&ServiceAccounts, "default") + &small.step(&root_ca, "default"), "");
         small.edit::<ConfigMap>(ROOT_CA, |config_map| config_map.data = None);
         expect![[r#"
             update configmap default/kube-root-ca.crt data.ca.crt=PEM
-        "#]].assert_eq(&small.step(&root_ca, "default"));
+        "#]]
+        .assert_eq(&small.step(&root_ca, "default"));
         assert_eq!(small.step(&root_ca, "default"), "");
         small.edit::<Namespace>("default", |it| {
             it.status.get_or_insert_default().phase = Some("Terminating".to_owned())

@@ -195,10 +195,12 @@ mod tests {
             delete configmap shop/a Background
             delete secret shop/s Background
             update namespace/status shop
-        "#]].assert_eq(&small.step(&Namespaces, "shop"));
+        "#]]
+        .assert_eq(&small.step(&Namespaces, "shop"));
         expect![[r#"
             update namespace/status shop
-        "#]].assert_eq(&small.step(&Namespaces, "shop"));
+        "#]]
+        .assert_eq(&small.step(&Namespaces, "shop"));
         let secret = ObjectKey::new("shop", "s");
         small.world.remove(&GroupResource::new("", "secrets"), &secret, small.world.revision().next());
         expect![[r#"

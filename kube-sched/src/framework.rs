@@ -179,7 +179,7 @@ impl Framework {
         &self.plugins
     }
 
-    fn place(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Refused> {
+    fn place(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Box<Refused>> {
         let topology = Topology::prepare(pod, cluster);
         if let Some(named) = node_affinity::named_nodes(&pod.shape) {
             return self.place_named(pod, &named, cluster, topology.as_ref());
@@ -207,7 +207,7 @@ impl Framework {
     }
 
     /// The usual way: nothing about other pods, and the nodes are ranked already.
-    fn place_by_ranking(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Refused> {
+    fn place_by_ranking(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Box<Refused>> {
         let ranking = self.rankings.current(&self.plugins, &pod.shape, cluster);
         let Some(best) = ranking.best() else {
             let rejections = ranking.rejections().collect();
@@ -229,12 +229,12 @@ impl Framework {
         named: &BTreeSet<&str>,
         cluster: &Snapshot,
         topology: Option<&Topology>,
-    ) -> Result<NodeIndex, Refused> {
+    ) -> Result<NodeIndex, Box<Refused>> {
         if named.is_empty() {
             let pod_level = Some((node_affinity::NAME, "pod affinity terms conflict"));
             let nodes = cluster.node_count();
             let why = Unschedulable { nodes, pod_level, ..Unschedulable::default() };
-            return Err(Refused { why, ..Refused::default() });
+            return Err(Box::new(Refused { why, ..Refused::default() }));
         }
         let prepared = Prepared::new(&self.plugins, &pod.shape, cluster);
         let nodes = named.iter().filter_map(|name| cluster.index_of(name));
@@ -255,7 +255,7 @@ impl Framework {
         cluster: &Snapshot,
         topology: Option<&Topology>,
         enough: usize,
-    ) -> Result<NodeIndex, Refused> {
+    ) -> Result<NodeIndex, Box<Refused>> {
         let prepared = Prepared::new(&self.plugins, &pod.shape, cluster);
         let places = cluster.places();
         let start = self.next_start % places.max(1);
@@ -272,7 +272,7 @@ impl Framework {
         prepared: &Prepared,
         topology: Option<&Topology>,
         cluster: &Snapshot,
-    ) -> Result<NodeIndex, Refused> {
+    ) -> Result<NodeIndex, Box<Refused>> {
         let totals = totals(&looked.candidates, prepared, topology);
         draw(&looked.candidates, &totals, &mut self.random).ok_or_else(|| refuse(looked, cluster))
     }
@@ -330,12 +330,12 @@ fn draw(candidates: &[Candidate<'_>], totals: &[i64], random: &mut SmallRng) -> 
     ties().nth(nth).map(|(candidate, _)| candidate.index)
 }
 
-fn refuse(looked: Looked<'_>, cluster: &Snapshot) -> Refused {
+fn refuse(looked: Looked<'_>, cluster: &Snapshot) -> Box<Refused> {
     let nodes = cluster.node_count();
     let resolvable = looked.rejections.iter().filter(|(rejection, _)| rejection.resolvable);
     let resolvable_count = resolvable.map(|(_, count)| count).sum();
     let why = Unschedulable { nodes, rejections: looked.rejections, ..Unschedulable::default() };
-    Refused { why, resolvable_count, resolvable: looked.resolvable }
+    Box::new(Refused { why, resolvable_count, resolvable: looked.resolvable })
 }
 
 impl Scheduler for Framework {

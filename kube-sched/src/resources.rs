@@ -95,7 +95,7 @@ fn is_scalar(name: &str) -> bool {
 /// pod-level requests override the sum. Source: component-helpers `resource.PodRequests`.
 #[must_use]
 pub fn pod_request(pod: &Pod) -> Resources {
-    total(pod, |list| Resources::of(list))
+    total(pod, Resources::of)
 }
 
 /// As [`pod_request`], for scoring: cpu and memory that a container leaves open count as [`DEFAULT_MILLI_CPU`] and

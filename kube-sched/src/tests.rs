@@ -352,3 +352,42 @@ fn embedders_add_their_own_plugins() {
     let Decision::Wait(why) = decide(&mut framework, &mut cluster, "p cpu=2") else { panic!() };
     assert_eq!(why.plugins().as_slice(), ["NodeResourcesFit", "OddNodes"]);
 }
+
+/// The trace of a GPU cluster: whoever can be placed is, nobody waits in vain, no node gets more than it has.
+#[test]
+fn the_openb_trace_is_placed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces/openb");
+    let Ok(nodes) = std::fs::read_to_string(folder.join("openb_node_list_all_node.csv")) else { return };
+    let pods = std::fs::read_to_string(folder.join("openb_pod_list_default.csv")).unwrap();
+    let mut ring = Ring::new();
+    for line in nodes.lines().skip(1) {
+        let [name, cpu, memory, gpus, ..] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let text = format!("{name} cpu={cpu}m memory={memory}Mi pods=1000 example.com/gpu-milli={gpus}000");
+        let change = ring.cluster.set_node(node(&text));
+        ring.apply(&change);
+    }
+    let (mut placed, mut waiting) = (0, 0);
+    for line in pods.lines().skip(1) {
+        let [name, cpu, memory, gpus, share, ..] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let gpu_milli = if gpus == "1" { share.to_owned() } else { format!("{gpus}000") };
+        let asking =
+            ring.cluster.read(pod(&format!("{name} cpu={cpu}m memory={memory}Mi example.com/gpu-milli={gpu_milli}")));
+        match ring.scheduler.schedule(&asking, &ring.cluster) {
+            Decision::Bind { node } => {
+                assert!(ring.cluster.assume(&asking, &node));
+                placed += 1;
+            }
+            other => {
+                assert!(ring.scheduler.plain_totals(&asking, &ring.cluster).is_empty(), "{other:?}");
+                waiting += 1;
+            }
+        }
+    }
+    ring.check();
+    for (_, node) in ring.cluster.nodes() {
+        assert!(node.requested.milli_cpu <= node.allocatable.milli_cpu, "{}", node.name());
+        assert!(node.requested.scalar("example.com/gpu-milli") <= node.allocatable.scalar("example.com/gpu-milli"));
+    }
+    assert_eq!(placed + waiting, 8152);
+    assert!(placed > 7900, "{placed} placed, {waiting} fit nowhere");
+}

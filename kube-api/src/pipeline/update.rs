@@ -21,6 +21,12 @@ impl Pipeline {
             let creates = call.options.create_missing && call.target.subresource.is_empty();
             return if creates { self.create_value(call, value).await } else { Err(call.not_found()) };
         };
+        if call.rules.is_none() && revision_of(value.metadata()).is_none() {
+            // Custom resources cannot be replaced blindly. Source: `customResourceStrategy.AllowUnconditionalUpdate`.
+            let mut errors = Errors::new();
+            errors.invalid(&Path::new("metadata").field("resourceVersion"), 0, "must be specified for an update");
+            call.refuse_invalid(errors, value.metadata())?;
+        }
         let stale =
             revision_of(value.metadata()).map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
         check_version(call, value.metadata(), &existing)?;

@@ -270,7 +270,7 @@ fn a_rollout_without_progress_times_out() {
         look again after 601s
     "#]]
     .assert_eq(&small.step(&Deployments, "web"));
-    small.now = small.now + jiff::SignedDuration::from_secs(601);
+    small.now += jiff::SignedDuration::from_secs(601);
     expect![[r#"
         update deployment/status default/web Progressing=False/ProgressDeadlineExceeded
     "#]]
@@ -294,7 +294,7 @@ fn a_selector_of_everything_is_refused() {
 fn disturb(small: &mut Small, choice: u64) {
     let names: Vec<_> = small.world.list::<Pod>().map(|pod| pod.metadata.name.clone().unwrap()).collect();
     if let Some(name) = names.get(usize::try_from(choice >> 8).unwrap() % names.len().max(1)) {
-        set_ready(small, name, choice % 7 != 0);
+        set_ready(small, name, !choice.is_multiple_of(7));
     }
 }
 

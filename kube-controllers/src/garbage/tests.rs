@@ -57,24 +57,33 @@ fn check(objects: &[String], expected: Expect) {
 
 #[test]
 fn dependents_of_what_is_gone_go_in_the_background() {
-    check(&[config_map("b", &["a"], ""), config_map("c", &["b!"], ""), config_map("free", &[], "")], expect![[r#"
+    check(
+        &[config_map("b", &["a"], ""), config_map("c", &["b!"], ""), config_map("free", &[], "")],
+        expect![[r#"
         delete configmap default/b Background
         delete configmap default/c Background
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn one_living_owner_is_enough() {
-    check(&[config_map("a", &[], ""), config_map("b", &["a", "gone"], "")], expect![[r#"
+    check(
+        &[config_map("a", &[], ""), config_map("b", &["a", "gone"], "")],
+        expect![[r#"
         edit configmap default/b ownerReferences.1.apiVersion=- ownerReferences.1.blockOwnerDeletion=- ownerReferences.1.kind=- ownerReferences.1.name=- ownerReferences.1.uid=-
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn another_uid_is_another_owner() {
-    check(&[config_map("a", &[], "uid: other"), config_map("b", &["a"], "")], expect![[r#"
+    check(
+        &[config_map("a", &[], "uid: other"), config_map("b", &["a"], "")],
+        expect![[r#"
         delete configmap default/b Background
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -95,32 +104,41 @@ fn in_the_foreground_the_owner_waits_for_those_that_block() {
 #[test]
 fn a_dependent_with_another_owner_loses_only_the_one_that_waits() {
     let owner = config_map("a", &[], &format!("{DELETING} [foregroundDeletion]"));
-    check(&[owner, config_map("b", &[], ""), config_map("c", &["a!", "b!"], "")], expect![[r#"
+    check(
+        &[owner, config_map("b", &[], ""), config_map("c", &["a!", "b!"], "")],
+        expect![[r#"
         edit configmap default/c ownerReferences.0.name=b ownerReferences.0.uid=configmap-b ownerReferences.1.apiVersion=- ownerReferences.1.blockOwnerDeletion=- ownerReferences.1.kind=- ownerReferences.1.name=- ownerReferences.1.uid=-
         edit configmap default/a finalizers.0=-
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn orphans_are_set_free_before_the_owner_goes() {
     let owner = config_map("a", &[], &format!("{DELETING} [orphan]"));
-    check(&[owner, config_map("b", &["a!"], ""), config_map("c", &["b"], "")], expect![[r#"
+    check(
+        &[owner, config_map("b", &["a!"], ""), config_map("c", &["b"], "")],
+        expect![[r#"
         edit configmap default/b ownerReferences.0.apiVersion=- ownerReferences.0.blockOwnerDeletion=- ownerReferences.0.kind=- ownerReferences.0.name=- ownerReferences.0.uid=-
         edit configmap default/a finalizers.0=-
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn circles_come_to_an_end() {
     let owner = config_map("a", &["c!"], &format!("{DELETING} [foregroundDeletion]"));
-    check(&[owner, config_map("b", &["a!"], ""), config_map("c", &["b!"], "")], expect![[r#"
+    check(
+        &[owner, config_map("b", &["a!"], ""), config_map("c", &["b!"], "")],
+        expect![[r#"
         delete configmap default/b Foreground
         edit configmap default/c ownerReferences.0.blockOwnerDeletion=false
         delete configmap default/c Foreground
         edit configmap default/b finalizers.0=-
         edit configmap default/a finalizers.0=-
         edit configmap default/c finalizers.0=-
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -130,12 +148,14 @@ fn owners_must_be_in_reach() {
     let foreign = format!("{{kind: Secret, metadata: {{name: s, namespace: other, {namespaced}}}}}");
     let unknown =
         "{kind: Secret, metadata: {name: u, ownerReferences: [{apiVersion: x/v1, kind: X, name: x, uid: x}]}}";
-    let by_node =
-        "{kind: Secret, metadata: {name: v, ownerReferences: [{apiVersion: v1, kind: Node, name: one, uid: node-one}]}}";
-    check(&[config_map("a", &[], ""), cluster, foreign, unknown.to_owned(), by_node.to_owned()], expect![[r#"
+    let by_node = "{kind: Secret, metadata: {name: v, ownerReferences: [{apiVersion: v1, kind: Node, name: one, uid: node-one}]}}";
+    check(
+        &[config_map("a", &[], ""), cluster, foreign, unknown.to_owned(), by_node.to_owned()],
+        expect![[r#"
         event OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: other, name: a, uid: configmap-a] does not exist in namespace "other"
         delete secret other/s Background
-    "#]]);
+    "#]],
+    );
 }
 
 proptest! {

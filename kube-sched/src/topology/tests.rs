@@ -120,7 +120,7 @@ fn anti_affinity_holds_both_ways() {
     let asks = pod_with("p app:web", term("podAntiAffinity", "zone", "web"));
     check(&[pod("a on=n1 app:web")], &asks, &[TOO_NEAR, TOO_NEAR, "ok", "ok"]);
     let placed = pod_with("a on=n3 app:db", term("podAntiAffinity", "zone", "web"));
-    check(&[placed.clone()], &pod("p app:web"), &["ok", "ok", UNWELCOME, "ok"]);
+    check(std::slice::from_ref(&placed), &pod("p app:web"), &["ok", "ok", UNWELCOME, "ok"]);
     check(&[placed], &pod("p app:web namespace=x"), &[]);
 }
 
