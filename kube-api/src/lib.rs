@@ -7,12 +7,14 @@
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
 //! | [`client`] | the typed `Api<K>` for Rust programs |
+//! | [`table`] | what `kubectl get` shows |
 
 pub mod admission;
 pub mod allocator;
 pub mod client;
 pub mod pipeline;
 pub mod recorder;
+pub mod table;
 
 pub use admission::Admission;
 pub use client::{Api, Client};
