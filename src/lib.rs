@@ -1,1 +1,50 @@
 //! A Kubernetes that a Rust program carries inside itself.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use coracle::{Cluster, Node};
+//!
+//! let cluster = Cluster::builder().nodes(3, Node::simulated("node")).start().await?;
+//! let pods = cluster.api().namespaced::<coracle::k8s_openapi::api::core::v1::Pod>("default");
+//! println!("{} pods", pods.list().len());
+//! cluster.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`Cluster`], [`Builder`] | a running cluster as a value, and the sentence that makes one |
+//! | `driver` | runs controllers: queues, retries, back-off |
+//! | `scheduling` | runs the scheduler |
+//! | [`kinds`] | custom kinds from Rust types |
+//! | `bootstrap` | what every cluster has before anyone asks |
+//! | [`clock`] | system time and virtual time |
+
+mod bootstrap;
+mod builder;
+pub mod clock;
+mod cluster;
+mod driver;
+mod error;
+pub mod kinds;
+mod scheduling;
+
+pub use builder::Builder;
+pub use cluster::{Cluster, Shutdown};
+pub use driver::Metrics;
+pub use error::Error;
+
+pub use coracle_api::client::Change;
+pub use coracle_api::{Admission, Api, Client};
+pub use coracle_controllers::{Context, Controller, Next, Plan, Planner, Watches};
+pub use coracle_core::{
+    Clock, GroupResource, Happening, Object, ObjectKey, Patch, Request, Resource, Response, Revision, Severity, Status,
+    Target, World,
+};
+pub use coracle_node::runtime::{self, Runtime};
+pub use coracle_sched::{Decision, Scheduler, Snapshot};
+pub use coracle_store::{Memory, Store};
+
+pub use k8s_openapi;
+pub use {coracle_api as api, coracle_controllers as controllers, coracle_core as core, coracle_node as node};
+pub use {coracle_sched as sched, coracle_store as store};

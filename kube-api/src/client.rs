@@ -56,6 +56,18 @@ impl Client {
         self.gateway.execute_all(requests).await
     }
 
+    /// Applies every object of a YAML text, in order; those without a namespace go to `default`.
+    ///
+    /// # Errors
+    /// The first refusal; what came before it stays applied.
+    pub async fn apply_yaml(&self, text: &str) -> Result<Vec<Arc<Object>>, Status> {
+        let mut applied = Vec::new();
+        for request in crate::manifest::parse(self.world().kinds(), text, "default")? {
+            applied.extend(self.execute(request).await?.object);
+        }
+        Ok(applied)
+    }
+
     /// Everything at the newest revision.
     #[must_use]
     pub fn world(&self) -> Arc<World> {

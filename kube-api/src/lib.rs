@@ -6,13 +6,18 @@
 //! | [`admission`] | what is decided about a change before it is made |
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
-//! | [`client`] | the typed `Api<K>` for Rust programs |
+//! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
+//! | [`read`] | get, list and watch |
+//! | [`http`](mod@http) | the API over HTTP, in process and over the network |
 //! | [`table`] | what `kubectl get` shows |
 
 pub mod admission;
 pub mod allocator;
 pub mod client;
+pub mod http;
+pub mod manifest;
 pub mod pipeline;
+pub mod read;
 pub mod recorder;
 pub mod table;
 

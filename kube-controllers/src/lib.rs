@@ -6,15 +6,27 @@
 //! | [`planner`], [`plan`] | the pure form of a controller, and what it decides, as a value |
 //! | [`erased`] | any controller behind one face, as the driver runs it |
 //! | [`replica_set`], [`deployment`] | workloads |
-//! | [`pods`], [`ownership`], [`victims`], [`template_hash`] | what several planners share |
+//! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
+//! | [`endpoints`] | where the traffic of a Service goes |
+//! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
+//! | [`builtin`](mod@builtin) | all of them |
+//! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`disruption`] | what several planners share |
 
+pub mod builtin;
 pub mod context;
 pub mod controller;
+pub mod defaults;
 pub mod deployment;
+pub mod disruption;
+pub mod endpoints;
 pub mod erased;
+pub mod garbage;
+pub mod namespace;
+pub mod node;
 pub mod ownership;
 pub mod plan;
 pub mod planner;
+pub mod pod_garbage;
 pub mod pods;
 pub mod replica_set;
 pub mod template_hash;
@@ -23,6 +35,7 @@ mod testing;
 pub mod victims;
 pub mod watches;
 
+pub use builtin::{Options, builtin};
 pub use context::Context;
 pub use controller::{Controller, Error, Next};
 pub use erased::{ErasedController, erase};

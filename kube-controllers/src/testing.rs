@@ -47,7 +47,7 @@ impl Small {
     }
 
     pub(crate) fn add(&mut self, yaml: &str) -> &mut Self {
-        for document in yaml.split("---").filter(|document| !document.trim().is_empty()) {
+        for document in yaml.split("---\n").filter(|document| !document.trim().is_empty()) {
             self.add_json(serde_saphyr::from_str(document).unwrap());
         }
         self

@@ -74,7 +74,8 @@ fn rename(event: &mut Object, forth: bool) {
 fn autoscaler_to_v2(autoscaler: &mut Object) {
     let metrics = autoscaler.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"));
     let metrics = metrics.and_then(Value::as_object_mut).and_then(|annotations| annotations.remove(METRICS_ANNOTATION));
-    let metrics = metrics.as_ref().and_then(Value::as_str).and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
+    let metrics =
+        metrics.as_ref().and_then(Value::as_str).and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
     let mut metrics = metrics.unwrap_or_default();
     if let Some(Value::Object(spec)) = autoscaler.get_mut("spec") {
         if let Some(target) = spec.remove("targetCPUUtilizationPercentage") {

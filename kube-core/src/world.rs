@@ -194,7 +194,7 @@ impl World {
         if let Some(node) = node_of(object) {
             self.pods_by_node.entry(node.into()).or_default().insert(key.clone(), object.clone());
         }
-        if previous.is_none_or(|previous| previous.uid() != object.uid()) {
+        if previous.is_none_or(|previous| !same_indexes(previous, object)) {
             self.uids.insert(object.uid().into(), place);
         }
     }
@@ -284,6 +284,7 @@ mod tests {
         assert_eq!(names(world.dependents("x").cloned()), [""; 0]);
         assert_eq!(names(world.dependents("y").cloned()), ["a/1"]);
         assert_eq!(names(before.dependents("x").cloned()), ["a/1"]);
+        assert_eq!(world.by_uid("pods/a/1").unwrap().revision(), Revision(2));
         let resource = GroupResource::of::<Pod>();
         let gone = world.remove(&resource, &"a/1".into(), Revision(9)).unwrap();
         assert_eq!(gone.revision(), Revision(2));

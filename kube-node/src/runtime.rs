@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use coracle_core::Clock;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -21,6 +22,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// What it is called in `status.containerRuntimeVersion` and in container ids, such as `process`.
     fn name(&self) -> &str;
 
+    /// Told once by the node before anything else: the cluster's clock, from which the times in statuses and logs come.
+    /// A runtime that was given a clock of its own when it was made keeps that one; one without times needs neither.
+    fn use_clock(&self, clock: &Arc<dyn Clock>) {
+        let _unused = clock;
+    }
+
     /// Makes an image available. A runtime without images accepts every name that it could start.
     ///
     /// # Errors
@@ -30,19 +37,22 @@ pub trait Runtime: Send + Sync + 'static {
     /// Makes the place in which a pod's containers run. Told twice with the same uid and attempt, it does nothing more.
     async fn start_sandbox(&self, sandbox: &Sandbox) -> Result<SandboxStatus, RuntimeError>;
 
-    /// Starts a container. Its end, whenever it comes, is told through [`Runtime::events`].
+    /// Starts a container. Its end, whenever it comes, is told through [`Runtime::events`]. Told twice with the same
+    /// sandbox, name and attempt, it does nothing more and answers the same id.
     async fn start(&self, container: &ContainerSpec) -> Result<ContainerId, RuntimeError>;
 
     /// Asks a container to end and kills it after `grace`; returns once it has ended. Ending what has ended is no error.
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<(), RuntimeError>;
 
-    /// Forgets an ended container and its logs.
+    /// Forgets an ended container and its logs. Forgetting what is unknown is no error; one that still runs is one.
     async fn remove_container(&self, id: &ContainerId) -> Result<(), RuntimeError>;
 
-    /// Kills what is left in a sandbox and forgets it, with all its containers, files and logs.
+    /// Kills what is left in a sandbox and forgets it, with all its containers, files and logs. Forgetting what is
+    /// unknown is no error.
     async fn remove_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError>;
 
-    /// What happens to containers from now on. Ends when the runtime ends.
+    /// What happens to containers from now on: one `Running` and one `Exited` per run. Ends when the runtime ends, or when
+    /// its reader fell hopelessly behind: subscribe again, then [`Runtime::list`].
     fn events(&self) -> BoxStream<'static, RuntimeEvent>;
 
     /// Every sandbox there is: how a node finds its pods again after a restart of the host program.

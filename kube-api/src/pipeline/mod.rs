@@ -350,7 +350,6 @@ impl Pipeline {
         let existing = call.existing()?;
         let mut value = existing.value().duplicate();
         edit.run(&mut *value)?;
-        value.metadata_mut().resource_version = None;
         self.update(call, &existing, value, None).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coracle_core::field::Errors;
+use coracle_core::field::{Errors, Path};
 use coracle_core::{AnyResource, Body, Effect, Object, Status};
 use coracle_store::Expect;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -21,6 +21,12 @@ impl Pipeline {
             let creates = call.options.create_missing && call.target.subresource.is_empty();
             return if creates { self.create_value(call, value).await } else { Err(call.not_found()) };
         };
+        if call.rules.is_none() && revision_of(value.metadata()).is_none() {
+            // Custom resources cannot be replaced blindly. Source: `customResourceStrategy.AllowUnconditionalUpdate`.
+            let mut errors = Errors::new();
+            errors.invalid(&Path::new("metadata").field("resourceVersion"), 0, "must be specified for an update");
+            call.refuse_invalid(errors, value.metadata())?;
+        }
         let stale =
             revision_of(value.metadata()).map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
         check_version(call, value.metadata(), &existing)?;
@@ -113,6 +119,8 @@ fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
     new.generation = old.generation;
     new.self_link = None;
+    // Unconditional writes are of the version they were prepared against; encoding drops it again.
+    new.resource_version.clone_from(&old.resource_version);
 }
 
 /// Whether deletion was asked for and nothing holds the object any longer.

@@ -7,8 +7,8 @@
 //! | `pod`, `workloads`, `network`, ... | the printers: columns, and the function that fills them |
 //! | `custom`, `path` | the columns a custom resource definition asks for |
 //! | `age`, `text` | how times, labels, containers and long lists are spelled |
-//! | `document` | the `meta.k8s.io/v1` Table itself |
 //!
+//! The reading side ([`crate::read`]) makes the `meta.k8s.io/v1` Table of them.
 //! All columns are always sent, wide ones too; the client picks. Source: `pkg/printers/internalversion/printers.go`.
 
 mod admission;
@@ -20,7 +20,6 @@ mod cluster;
 mod column;
 mod basic;
 mod custom;
-mod document;
 mod event;
 mod flowcontrol;
 mod network;
@@ -38,12 +37,13 @@ mod workloads;
 
 use coracle_core::{Kind, Object};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use serde::Serialize;
 use serde_json::Value;
 
 pub use age::human_duration;
 pub use column::{Column, Description};
 pub use custom::{CustomColumns, UnknownColumn};
-pub use document::{IncludeObject, Layout, table};
 
 /// How one kind is shown.
 struct Printer {
@@ -86,4 +86,25 @@ pub fn cells(object: &Object, now: Timestamp) -> Vec<Value> {
         }
         cells
     })
+}
+
+/// What a row says of its object besides the cells: only that a pod has run to its end. Source: meta/v1 TableRowCondition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RowCondition {
+    /// `Completed`: the object will not change by itself any more.
+    #[serde(rename = "type")]
+    pub type_: &'static str,
+    /// `True`.
+    pub status: &'static str,
+    /// The pod's phase.
+    pub reason: &'static str,
+    /// The same as a sentence.
+    pub message: &'static str,
+}
+
+/// The conditions of one object's row; usually there are none, and then the row leaves them out.
+#[must_use]
+pub fn conditions(object: &Object) -> Option<[RowCondition; 1]> {
+    let (reason, message) = pod::completion(object.get::<Pod>()?)?;
+    Some([RowCondition { type_: "Completed", status: "True", reason, message }])
 }

@@ -17,12 +17,7 @@ const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 /// The conflicts that remain when `manager` is kubectl and had applied those fields from the client's side.
 ///
 /// All or none: if one remains, those that the annotation excuses are still left out of the message.
-pub(super) fn unexcused(
-    schema: &Schema,
-    live: &Value,
-    manager: &Manager<'_>,
-    conflicts: Conflicts,
-) -> Conflicts {
+pub(super) fn unexcused(schema: &Schema, live: &Value, manager: &Manager<'_>, conflicts: Conflicts) -> Conflicts {
     let own = (manager.name == KUBECTL).then(|| client_side(schema, live, manager)).flatten();
     let Some(own) = own else { return conflicts };
     let left = conflicts.into_iter().map(|(id, set)| (id, set.difference(&own)));
@@ -33,7 +28,8 @@ pub(super) fn unexcused(
 fn client_side(schema: &Schema, live: &Value, manager: &Manager<'_>) -> Option<FieldSet> {
     let annotation = live.get("metadata")?.get("annotations")?.get(ANNOTATION)?.as_str()?;
     let applied: Value = serde_json::from_str(annotation).ok()?;
-    let is_sound = applied.get("apiVersion")? == manager.api_version && typed::check(schema.root(), &applied).is_empty();
+    let is_sound =
+        applied.get("apiVersion")? == manager.api_version && typed::check(schema.root(), &applied).is_empty();
     is_sound.then(|| {
         let found = compare(schema.root(), &applied, live);
         let set = typed::fields(schema.root(), &applied);
@@ -44,7 +40,9 @@ fn client_side(schema: &Schema, live: &Value, manager: &Manager<'_>) -> Option<F
 /// Keeps an annotation that is there up to date when kubectl applies.
 pub(super) fn refresh(object: &mut Value, applied: &Value, manager: &Manager<'_>) {
     let annotations = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"));
-    let Some(annotations) = annotations.and_then(Value::as_object_mut).filter(|_| manager.name == KUBECTL) else { return };
+    let Some(annotations) = annotations.and_then(Value::as_object_mut).filter(|_| manager.name == KUBECTL) else {
+        return;
+    };
     if annotations.get(ANNOTATION).and_then(Value::as_str).is_none_or(str::is_empty) {
         return;
     }

@@ -98,7 +98,12 @@ fn decode_entry(index: usize, entry: &Value) -> Result<(Id, Owned), String> {
     }
     let set = entry.get("fieldsV1").map_or(Ok(FieldSet::default()), FieldSet::decode);
     let set = set.map_err(|error| format!("error decoding versioned set: error decoding set: {error}"))?;
-    let manager = super::Manager { name: text("manager"), api_version, subresource: text("subresource"), now: Timestamp::UNIX_EPOCH };
+    let manager = super::Manager {
+        name: text("manager"),
+        api_version,
+        subresource: text("subresource"),
+        now: Timestamp::UNIX_EPOCH,
+    };
     let id = Id { manager: manager.name.into(), ..Id::new(&manager, operation) };
     let time = entry.get("time").and_then(Value::as_str).map(str::to_owned);
     Ok((id, Owned { api_version: api_version.into(), set, time }))
@@ -127,7 +132,8 @@ fn encode_entry(id: &Id, owned: &Owned) -> Value {
         "operation": operation,
     });
     if let Some(entry) = entry.as_object_mut() {
-        let texts = [("manager", Some(&id.manager)), ("subresource", Some(&id.subresource)), ("time", owned.time.as_ref())];
+        let texts =
+            [("manager", Some(&id.manager)), ("subresource", Some(&id.subresource)), ("time", owned.time.as_ref())];
         let given = texts.into_iter().filter_map(|(name, text)| Some((name, text.filter(|text| !text.is_empty())?)));
         entry.extend(given.map(|(name, text)| (name.to_owned(), Value::from(text.as_str()))));
     }
@@ -150,7 +156,12 @@ pub(super) fn cap(managers: &mut Managers) {
             first_of_version.insert(version, id);
             continue;
         };
-        let bucket = Id { manager: ANCIENT.into(), operation: Operation::Update, api_version: version, subresource: String::new() };
+        let bucket = Id {
+            manager: ANCIENT.into(),
+            operation: Operation::Update,
+            api_version: version,
+            subresource: String::new(),
+        };
         if !managers.contains_key(&bucket) {
             let moved = managers.remove(first);
             managers.extend(moved.map(|moved| (bucket.clone(), moved)));

@@ -46,11 +46,13 @@ fn merge_items(list: &List, ty: Option<Type<'_>>, live: Option<&Value>, config: 
     let mut right = after.order.iter().peekable();
     let (mut merged, mut done) = (Vec::new(), BTreeSet::new());
     while left.peek().is_some() || right.peek().is_some() {
-        if let (Some((step, _)), Some(next)) = (left.peek(), right.peek()) {
-            if step != *next && after.found.contains_key(step) && shared.front().is_some_and(|first| *first != step) {
-                left.next(); // A shared item whose turn comes later.
-                continue;
-            }
+        if let (Some((step, _)), Some(next)) = (left.peek(), right.peek())
+            && step != *next
+            && after.found.contains_key(step)
+            && shared.front().is_some_and(|first| *first != step)
+        {
+            left.next(); // A shared item whose turn comes later.
+            continue;
         }
         if let Some((_, value)) = left.next_if(|(step, _)| !after.found.contains_key(step)) {
             merged.extend(values(ty, Some(value), None));

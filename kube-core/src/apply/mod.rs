@@ -12,6 +12,7 @@ mod last_applied;
 mod managers;
 mod merge;
 mod path;
+mod request;
 mod set;
 mod typed;
 
@@ -22,6 +23,7 @@ pub use set::FieldSet;
 use crate::schema::{Any, Schema, Shape, Type};
 use jiff::Timestamp;
 use managers::{Id, Managers, Operation, Owned};
+use request::{check_request, check_type, conflict};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
@@ -132,7 +134,12 @@ pub fn track_update(
 pub fn same_but_times(old: &Value, new: &Value) -> bool {
     let entries = |object| {
         let mut entries = managed_fields(object).cloned().unwrap_or_default();
-        entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut).for_each(|entry| drop(entry.remove("time")));
+        entries
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+            .for_each(|entry| drop(entry.remove("time")));
         entries
     };
     same_but_managed_fields(old, new) && entries(old) == entries(new)
@@ -159,16 +166,21 @@ impl Attempt<'_> {
         let id = Id::new(self.manager, Operation::Apply);
         let merged = merge::merge(ty, self.live, self.applied);
         let last = managed.remove(&id);
-        let set = typed::fields(ty, self.applied).recursive_difference(self.reset);
+        let mut set = typed::fields(ty, self.applied);
+        if !self.reset.is_empty() {
+            set = set.recursive_difference(self.reset);
+        }
         let (last_set, last_time) = last.map(|last| (last.set, last.time)).unwrap_or_default();
         let mut object = prune(ty, merged, &last_set, &set, &managed);
         if self.schema.is_builtin() {
             drop_nulls(Some(ty), &mut object);
         }
 
-        let found = compare(ty, self.live, &object).without(self.reset);
-        let conflicts = take(&mut managed, &found);
-        let set = set.difference(&UNTRACKED);
+        let conflicts = match managed.is_empty() {
+            true => Conflicts::new(), // A sole owner has nobody to take from.
+            false => take(&mut managed, &compare(ty, self.live, &object).without(self.reset)),
+        };
+        set.subtract(&UNTRACKED);
         let is_changed = set != last_set || !same_but_managed_fields(self.live, &object);
         let time = if is_changed { Some(stamp(self.manager.now)) } else { last_time };
         if !set.is_empty() {
@@ -182,15 +194,21 @@ impl Attempt<'_> {
 /// Books a write from `old` to `new` on its manager.
 fn record(schema: &Schema, old: &Value, new: &Value, manager: &Manager<'_>, reset: &FieldSet, managed: &mut Managers) {
     let found = compare(schema.root(), old, new).without(reset);
-    take(managed, &found);
-    let set = found.modified.union(&found.added).difference(&UNTRACKED);
+    if !managed.is_empty() {
+        take(managed, &found);
+    }
+    let mut set = found.added;
+    set.extend(&found.modified);
+    set.subtract(&UNTRACKED);
     if set.is_empty() {
         return;
     }
     let id = Id::new(manager, Operation::Update);
-    let before = managed.remove(&id).map(|owned| owned.set).unwrap_or_default();
+    if let Some(before) = managed.remove(&id) {
+        set.extend(&before.set);
+    }
     let (api_version, time) = (manager.api_version.into(), Some(stamp(manager.now)));
-    managed.insert(id, Owned { api_version, set: before.union(&set), time });
+    managed.insert(id, Owned { api_version, set, time });
 }
 
 /// Takes changed and removed fields from their owners; returns what each lost of changed ones.
@@ -199,7 +217,8 @@ fn take(managed: &mut Managers, found: &Comparison) -> Conflicts {
     let mut lost = Vec::new();
     for (id, owned) in managed.iter_mut() {
         let taken = owned.set.intersection(&changed);
-        owned.set = owned.set.difference(&taken).difference(&found.removed);
+        owned.set.subtract(&taken);
+        owned.set.subtract(&found.removed);
         if !taken.is_empty() {
             lost.push((id.clone(), taken));
         }
@@ -210,7 +229,7 @@ fn take(managed: &mut Managers, found: &Comparison) -> Conflicts {
 
 /// Removes what was applied last time, is not now, and belongs to nobody else.
 fn prune(ty: Type<'_>, merged: Value, last: &FieldSet, set: &FieldSet, others: &Managers) -> Value {
-    if last.is_empty() {
+    if last.difference(set).is_empty() {
         return merged;
     }
     let whole = |set: &FieldSet| set.with_declared_parents(Some(ty));
@@ -260,56 +279,6 @@ static UNTRACKED: LazyLock<FieldSet> = LazyLock::new(|| {
         &["metadata", "resourceVersion"],
     ])
 });
-
-fn check_request(live: Option<&Value>, applied: &Value, manager: &Manager<'_>) -> Result<(), Error> {
-    let kind = applied.get("kind");
-    let is_other_kind = live.and_then(|live| live.get("kind")).is_some_and(|live| Some(live) != kind);
-    if applied.get("apiVersion").and_then(Value::as_str) != Some(manager.api_version) || is_other_kind {
-        return Err(Error::BadRequest(format!("invalid object type: {}", print_kind(applied))));
-    }
-    match managed_fields(applied) {
-        None | Some(Value::Null) => Ok(()),
-        Some(_) => Err(Error::BadRequest("metadata.managedFields must be nil".into())),
-    }
-}
-
-fn check_type(schema: &Schema, applied: &Value) -> Result<(), Error> {
-    let errors = typed::check(schema.root(), applied);
-    let errors = match errors.as_slice() {
-        [] => return Ok(()),
-        [error] => error.clone(),
-        errors => format!("errors:\n  {}", errors.join("\n  ")),
-    };
-    let text = |name| applied.pointer(name).and_then(Value::as_str).unwrap_or_default();
-    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    let kind = print_kind(applied);
-    Err(Error::Internal(format!("failed to create typed patch object ({namespace}/{name}; {kind}): {errors}")))
-}
-
-/// `apps/v1, Kind=Deployment`
-fn print_kind(object: &Value) -> String {
-    let text = |name| object.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let slash = if api_version.contains('/') { "" } else { "/" };
-    format!("{slash}{api_version}, Kind={kind}")
-}
-
-fn conflict(found: &[(Id, FieldSet)]) -> Error {
-    let paths = |set: &FieldSet| set.paths().iter().map(|path| path::print(path)).collect::<Vec<_>>();
-    let causes = found.iter().flat_map(|(id, set)| {
-        let message = format!("conflict with {}", id.print());
-        paths(set).into_iter().map(move |field| Cause { message: message.clone(), field })
-    });
-    let causes: Vec<Cause> = causes.collect();
-    let message = match causes.as_slice() {
-        [only] => format!("Apply failed with 1 conflict: {}: {}", only.message, only.field),
-        many => {
-            let groups = found.iter().map(|(id, set)| format!("conflicts with {}:\n- {}", id.print(), paths(set).join("\n- ")));
-            format!("Apply failed with {} conflicts: {}", many.len(), groups.collect::<Vec<_>>().join("\n"))
-        }
-    };
-    Error::Conflict { message, causes }
-}
 
 fn managers_of_update(old: Option<&Value>, new: &Value, manager: &Manager<'_>) -> Managers {
     let of_old = || managers::decode(old.and_then(managed_fields)).unwrap_or_default();

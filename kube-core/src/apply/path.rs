@@ -44,7 +44,9 @@ impl Element {
         let value = || serde_json::from_str::<Value>(rest).map_err(|error| error.to_string());
         Ok(Some(match kind {
             "f" => Self::Field(rest.to_owned().into()),
-            "i" => Self::Index(rest.parse().map_err(|_| format!("strconv.Atoi: parsing {}: invalid syntax", quote(rest)))?),
+            "i" => {
+                Self::Index(rest.parse().map_err(|_| format!("strconv.Atoi: parsing {}: invalid syntax", quote(rest)))?)
+            }
             "v" => Self::Value(Atom(value()?)),
             "k" => {
                 let Value::Object(keys) = value()? else { return Err(format!("expected an object: {text}")) };
@@ -132,7 +134,8 @@ fn compare(left: &Value, right: &Value) -> Ordering {
             pairs.fold(Ordering::Equal, Ordering::then).then(left.len().cmp(&right.len()))
         }
         (Value::Object(left), Value::Object(right)) => {
-            let pairs = left.iter().zip(right).map(|(left, right)| left.0.cmp(right.0).then_with(|| compare(left.1, right.1)));
+            let pairs =
+                left.iter().zip(right).map(|(left, right)| left.0.cmp(right.0).then_with(|| compare(left.1, right.1)));
             pairs.fold(Ordering::Equal, Ordering::then).then(left.len().cmp(&right.len()))
         }
         _ => rank(left).cmp(&rank(right)),

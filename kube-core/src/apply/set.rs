@@ -49,6 +49,13 @@ impl FieldSet {
         }
     }
 
+    /// Like [`FieldSet::put`], for a step that often has nothing to put.
+    pub(super) fn put_if_any(&mut self, element: &Element, is_member: bool, below: FieldSet) {
+        if is_member || !below.is_empty() {
+            self.put(element.clone(), is_member, below);
+        }
+    }
+
     /// Whether no path is in it.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty() && self.children.values().all(Self::is_empty)
@@ -80,7 +87,8 @@ impl FieldSet {
         all
     }
 
-    fn extend(&mut self, other: &Self) {
+    /// [`FieldSet::union`] in place.
+    pub fn extend(&mut self, other: &Self) {
         self.members.extend(other.members.iter().cloned());
         for (element, child) in &other.children {
             match self.children.get_mut(element) {
@@ -104,6 +112,21 @@ impl FieldSet {
         self.minus(other, false)
     }
 
+    /// [`FieldSet::difference`] in place: cheap if `other` is small.
+    pub fn subtract(&mut self, other: &Self) {
+        for member in &other.members {
+            self.members.remove(member);
+        }
+        for (element, gone) in &other.children {
+            if let Some(child) = self.children.get_mut(element) {
+                child.subtract(gone);
+                if child.is_empty() {
+                    self.children.remove(element);
+                }
+            }
+        }
+    }
+
     /// Paths in this one, of which neither they nor a parent are in `other`.
     pub fn recursive_difference(&self, other: &Self) -> Self {
         self.minus(other, true)
@@ -114,7 +137,8 @@ impl FieldSet {
             if with_children && other.members.contains(element) {
                 return None;
             }
-            let rest = other.children.get(element).map_or_else(|| child.clone(), |gone| child.minus(gone, with_children));
+            let rest =
+                other.children.get(element).map_or_else(|| child.clone(), |gone| child.minus(gone, with_children));
             (!rest.is_empty()).then(|| (element.clone(), rest))
         });
         Self { members: self.members.difference(&other.members).cloned().collect(), children: children.collect() }

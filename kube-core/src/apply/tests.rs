@@ -74,9 +74,11 @@ impl Object {
 
     /// `name Operation time: paths`, in the order of the entries.
     fn owners(&mut self, expected: &[&str]) -> &mut Self {
-        let entries = managed_fields(self.value.as_ref().unwrap()).and_then(Value::as_array).cloned().unwrap_or_default();
+        let entries =
+            managed_fields(self.value.as_ref().unwrap()).and_then(Value::as_array).cloned().unwrap_or_default();
         let print = |entry: &Value| {
-            let paths: Vec<_> = FieldSet::decode(&entry["fieldsV1"]).unwrap().paths().iter().map(|path| path::print(path)).collect();
+            let paths: Vec<_> =
+                FieldSet::decode(&entry["fieldsV1"]).unwrap().paths().iter().map(|path| path::print(path)).collect();
             let text = |name: &str| entry[name].as_str().unwrap_or("-").to_string();
             let second = text("time").replace("1970-01-01T00:00:", "").replace('Z', "");
             format!("{} {} {second}: {}", text("manager"), text("operation"), paths.join(" "))
@@ -132,7 +134,11 @@ fn conflicts() {
     let mut object = deployment();
     object.apply("a", replicas(1)).update("kubectl", replicas(2));
     object.owners(&["kubectl Update 02: .spec.replicas"]);
-    object.refused("a", replicas(3), "Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas");
+    object.refused(
+        "a",
+        replicas(3),
+        "Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas",
+    );
     object.apply("a", replicas(2)).owners(&["a Apply 04: .spec.replicas", "kubectl Update 02: .spec.replicas"]);
     object.refused("b", replicas(3), "Apply failed with 2 conflicts: conflicts with \"a\":\n- .spec.replicas\nconflicts with \"kubectl\" using apps/v1:\n- .spec.replicas");
     object.force("b", replicas(3)).has(replicas(3)).owners(&["b Apply 06: .spec.replicas"]);
@@ -141,10 +147,23 @@ fn conflicts() {
     let manager = Manager { name: "c", api_version: "apps/v1", subresource: "scale", now: Timestamp::UNIX_EPOCH };
     let object = track_update(&schema, None, object.whole(replicas(1)), &manager, &FieldSet::default());
     let applied = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 2}});
-    let error = apply(&schema, Some(&object), &applied, &Manager { name: "d", subresource: "", ..manager }, false, &FieldSet::default());
+    let error = apply(
+        &schema,
+        Some(&object),
+        &applied,
+        &Manager { name: "d", subresource: "", ..manager },
+        false,
+        &FieldSet::default(),
+    );
     let Err(Error::Conflict { message, causes }) = error else { panic!("no conflict") };
-    assert_eq!(message, "Apply failed with 1 conflict: conflict with \"c\" with subresource \"scale\" using apps/v1: .spec.replicas");
-    let cause = Cause { message: "conflict with \"c\" with subresource \"scale\" using apps/v1".into(), field: ".spec.replicas".into() };
+    assert_eq!(
+        message,
+        "Apply failed with 1 conflict: conflict with \"c\" with subresource \"scale\" using apps/v1: .spec.replicas"
+    );
+    let cause = Cause {
+        message: "conflict with \"c\" with subresource \"scale\" using apps/v1".into(),
+        field: ".spec.replicas".into(),
+    };
     assert_eq!(causes, [cause]);
 }
 
@@ -263,7 +282,11 @@ fn objects_that_nobody_tracked() {
     let mut object = config_map();
     object.value = Some(object.whole(data(json!({"x": "1", "y": "1"}))));
     object.update("b", data(json!({"x": "2", "y": "1"}))).owners(&[]);
-    object.refused("a", data(json!({"x": "3"})), "Apply failed with 1 conflict: conflict with \"before-first-apply\" using v1: .data.x");
+    object.refused(
+        "a",
+        data(json!({"x": "3"})),
+        "Apply failed with 1 conflict: conflict with \"before-first-apply\" using v1: .data.x",
+    );
     object.apply("a", data(json!({"x": "2"}))).has(data(json!({"x": "2", "y": "1"})));
     object.owners(&["a Apply 03: .data.x", "before-first-apply Update 03: .data .data.x .data.y"]);
 }
@@ -273,15 +296,21 @@ fn metadata_of_the_server_is_not_tracked() {
     let metadata = json!({"metadata": {"name": "a", "namespace": "b", "uid": "c", "resourceVersion": "1", "generation": 1,
         "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {"x": "y"}}});
     pod().update("a", metadata).owners(&["a Update 01: .metadata.labels .metadata.labels.x"]);
-    pod().apply("a", json!({"metadata": {"name": "a", "labels": {"x": "y"}}})).owners(&["a Apply 01: .metadata.labels.x"]);
+    pod()
+        .apply("a", json!({"metadata": {"name": "a", "labels": {"x": "y"}}}))
+        .owners(&["a Apply 01: .metadata.labels.x"]);
 }
 
 #[test]
 fn reset_fields_are_not_owned() {
     let mut object = deployment();
     object.reset = FieldSet::of_fields(&[&["status"]]);
-    object.apply("a", json!({"spec": {"replicas": 1}, "status": {"replicas": 1}})).owners(&["a Apply 01: .spec.replicas"]);
-    object.update("b", json!({"spec": {"replicas": 2}, "status": {"replicas": 7}})).owners(&["b Update 02: .spec.replicas"]);
+    object
+        .apply("a", json!({"spec": {"replicas": 1}, "status": {"replicas": 1}}))
+        .owners(&["a Apply 01: .spec.replicas"]);
+    object
+        .update("b", json!({"spec": {"replicas": 2}, "status": {"replicas": 7}}))
+        .owners(&["b Update 02: .spec.replicas"]);
 }
 
 #[test]
@@ -305,18 +334,25 @@ const UPDATERS_MAX_OF_UPSTREAM: usize = 10;
 
 #[test]
 fn kubectl_takes_over_its_own_client_side_apply() {
-    let annotated = |data: Value, last: Value| {
-        json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": last.to_string()}}, "data": data})
-    };
+    let annotated = |data: Value, last: Value| json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": last.to_string()}}, "data": data});
     let last = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"x": "1", "y": "1"}});
     let mut object = config_map();
     object.update("kubectl-client-side-apply", annotated(json!({"x": "1", "y": "1", "z": "1"}), last));
-    object.refused("other", data(json!({"x": "2"})), "Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using v1: .data.x");
-    object.refused("kubectl", data(json!({"x": "2", "z": "2"})), "Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using v1: .data.z");
+    object.refused(
+        "other",
+        data(json!({"x": "2"})),
+        "Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using v1: .data.x",
+    );
+    object.refused(
+        "kubectl",
+        data(json!({"x": "2", "z": "2"})),
+        "Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using v1: .data.z",
+    );
     object.apply("kubectl", data(json!({"x": "2"})));
     let value = object.value.as_ref().unwrap();
     assert_eq!(value["data"], json!({"x": "2", "y": "1", "z": "1"}));
-    let annotation = value["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"].as_str().unwrap();
+    let annotation =
+        value["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"].as_str().unwrap();
     assert_eq!(annotation, "{\"apiVersion\":\"v1\",\"data\":{\"x\":\"2\"},\"kind\":\"ConfigMap\"}\n");
 }
 
@@ -329,14 +365,27 @@ fn requests_that_are_wrong() {
         object.refused("a", json!({"metadata": {"name": "p", "namespace": "ns"}, "spec": spec}), &typed(what));
     };
     refused(json!({"foo": 1}), ".spec.foo: field not declared in schema");
-    refused(json!({"containers": [{"name": "a", "image": 1}]}), ".spec.containers[name=\"a\"].image: expected string, got &value.valueUnstructured{Value:1}");
-    refused(json!({"containers": [{"name": "a"}, {"name": "a"}]}), ".spec.containers: duplicate entries for key [name=\"a\"]");
-    refused(json!({"containers": ["a"]}), ".spec.containers: element 0: associative list with keys may not have non-map elements");
-    refused(json!({"priority": "a", "hostNetwork": 1}), "errors:\n  .spec.hostNetwork: expected boolean, got &{1}\n  .spec.priority: expected numeric (int or float), got string");
+    refused(
+        json!({"containers": [{"name": "a", "image": 1}]}),
+        ".spec.containers[name=\"a\"].image: expected string, got &value.valueUnstructured{Value:1}",
+    );
+    refused(
+        json!({"containers": [{"name": "a"}, {"name": "a"}]}),
+        ".spec.containers: duplicate entries for key [name=\"a\"]",
+    );
+    refused(
+        json!({"containers": ["a"]}),
+        ".spec.containers: element 0: associative list with keys may not have non-map elements",
+    );
+    refused(
+        json!({"priority": "a", "hostNetwork": 1}),
+        "errors:\n  .spec.hostNetwork: expected boolean, got &{1}\n  .spec.priority: expected numeric (int or float), got string",
+    );
     refused(json!([]), ".spec: expected map, got &{[]}");
     object.api_version = "v2";
     let manager = Manager { name: "a", api_version: "v1", subresource: "", now: Timestamp::UNIX_EPOCH };
-    let error = apply(&object.schema, None, &object.whole(json!({})), &manager, false, &FieldSet::default()).unwrap_err();
+    let error =
+        apply(&object.schema, None, &object.whole(json!({})), &manager, false, &FieldSet::default()).unwrap_err();
     assert_eq!(error, Error::BadRequest("invalid object type: /v2, Kind=Pod".into()));
 }
 
@@ -354,15 +403,18 @@ fn field_sets() {
     let set = FieldSet::decode(&value).unwrap();
     assert_eq!(set.encode().to_string(), text);
     let paths: Vec<_> = set.paths().iter().map(|path| path::print(path)).collect();
-    assert_eq!(paths, [
-        ".metadata.labels",
-        ".metadata.labels.a",
-        ".spec.containers[name=\"web\"]",
-        ".spec.containers[name=\"web\"].image",
-        ".spec.list[=1]",
-        ".spec.list[=\"a<b\"]",
-        ".spec.list[1]",
-    ]);
+    assert_eq!(
+        paths,
+        [
+            ".metadata.labels",
+            ".metadata.labels.a",
+            ".spec.containers[name=\"web\"]",
+            ".spec.containers[name=\"web\"].image",
+            ".spec.list[=1]",
+            ".spec.list[=\"a<b\"]",
+            ".spec.list[1]",
+        ]
+    );
     assert!(set.contains(&[Element::field("metadata"), Element::field("labels")]));
     assert!(!set.contains(&[Element::field("metadata")]));
     let labels = FieldSet::of_fields(&[&["metadata", "labels"]]);
@@ -380,7 +432,8 @@ fn field_sets() {
 fn differences() {
     let schema = Schema::of_kind("v1", "Pod").unwrap();
     let old = json!({"spec": {"nodeName": "a", "containers": [{"name": "x", "image": "1"}]}, "metadata": {"labels": {"a": "b"}}});
-    let new = json!({"spec": {"nodeName": "b", "containers": [{"name": "x", "image": "1", "tty": true}, {"name": "y"}]}});
+    let new =
+        json!({"spec": {"nodeName": "b", "containers": [{"name": "x", "image": "1", "tty": true}, {"name": "y"}]}});
     let found = compare(schema.root(), &old, &new);
     let print = |set: &FieldSet| set.paths().iter().map(|path| path::print(path)).collect::<Vec<_>>();
     assert_eq!(print(&found.modified), [".spec.nodeName"]);
@@ -398,9 +451,13 @@ fn applying_a_manifest_twice_changes_nothing() {
         let schema = Schema::of_kind(api_version, kind).unwrap_or_else(Schema::schemaless);
         let manager = Manager { name: "a", api_version, subresource: "", now: Timestamp::UNIX_EPOCH };
         let later = Manager { now: Timestamp::new(60, 0).unwrap(), ..manager };
-        let once = apply(&schema, None, &object, &manager, false, &reset).unwrap_or_else(|error| panic!("{file} {kind}: {error}"));
+        let once = apply(&schema, None, &object, &manager, false, &reset)
+            .unwrap_or_else(|error| panic!("{file} {kind}: {error}"));
         assert_eq!(apply(&schema, Some(&once), &object, &later, false, &reset).unwrap(), once, "{file} {kind}");
-        assert!(same_but_times(&once, &track_update(&schema, Some(&once), once.clone(), &later, &reset)), "{file} {kind}");
+        assert!(
+            same_but_times(&once, &track_update(&schema, Some(&once), once.clone(), &later, &reset)),
+            "{file} {kind}"
+        );
         let bare = json!({"apiVersion": api_version, "kind": kind});
         let emptied = apply(&schema, Some(&once), &bare, &later, false, &reset).unwrap();
         assert_eq!(emptied.get("spec").unwrap_or(&Value::Null), &Value::Null, "{file} {kind}");

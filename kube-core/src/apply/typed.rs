@@ -7,7 +7,7 @@ use super::set::FieldSet;
 use crate::schema::{Any, List, ListKind, Scalar, Shape, Text, Type};
 use crate::strict::quote::quote;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a value takes part in a merge.
 #[derive(Clone, Copy)]
@@ -35,10 +35,10 @@ pub(super) fn kind<'a>(ty: Option<Type<'a>>, value: Option<&Value>) -> Kind<'a> 
 
 /// The step to an object's member, the member's type, and whether that member is declared by name.
 pub(super) fn member<'a>(ty: Option<Type<'a>>, name: &str) -> (Element, Option<Type<'a>>, bool) {
-    if let Some((ty, Shape::Struct(object))) = ty.map(|ty| (ty, ty.shape())) {
-        if let Some(field) = object.field(name) {
-            return (Element::Field(field.name.clone()), Some(ty.at(field.ty)), true);
-        }
+    if let Some((ty, Shape::Struct(object))) = ty.map(|ty| (ty, ty.shape()))
+        && let Some(field) = object.field(name)
+    {
+        return (Element::Field(field.name.clone()), Some(ty.at(field.ty)), true);
     }
     (Element::Field(Text::Owned(name.to_owned())), ty.and_then(|ty| ty.member(name)), false)
 }
@@ -139,57 +139,77 @@ fn fill(ty: Option<Type<'_>>, value: &Value, set: &mut FieldSet) -> bool {
 
 /// What is wrong with a value, in upstream's words; empty if it fits its type. Keyed lists must not hold an item twice.
 pub(super) fn check(ty: Type<'_>, value: &Value) -> Vec<String> {
-    let mut errors = Vec::new();
-    check_at(ty, value, &mut String::new(), &mut errors);
-    errors
+    let mut check = Check::default();
+    check.value(ty, value);
+    check.errors
 }
 
-fn check_at(ty: Type<'_>, value: &Value, path: &mut String, errors: &mut Vec<String>) {
-    let error = match (ty.shape(), value) {
-        (_, Value::Null) | (Shape::Any(_), _) => return,
-        (Shape::Scalar(scalar), value) => check_scalar(*scalar, value),
-        (Shape::Struct(_) | Shape::Map(_), Value::Object(members)) => {
-            for (name, value) in members {
-                let Some(ty) = ty.member(name) else {
-                    return errors.push(format!("{path}.{name}: field not declared in schema"));
-                };
-                below(&format!(".{name}"), path, |path| check_at(ty, value, path, errors));
-            }
-            None
-        }
-        (Shape::Struct(_) | Shape::Map(_), value) => Some(format!("expected map, got &{{{}}}", print(value))),
-        (Shape::List(list), Value::Array(values)) => return check_items(list, ty.at(list.item), values, path, errors),
-        (Shape::List(_), value) => Some(format!("expected list, got &{{{}}}", print(value))),
-    };
-    errors.extend(error.map(|error| prefixed(path, error)));
+#[derive(Default)]
+struct Check<'v> {
+    path: Vec<Step<'v>>,
+    errors: Vec<String>,
 }
 
-fn check_items(list: &List, ty: Type<'_>, values: &[Value], path: &mut String, errors: &mut Vec<String>) {
-    let mut seen = std::collections::BTreeSet::new();
-    for (index, value) in values.iter().enumerate() {
-        let element = match list.kind {
-            ListKind::Atomic => Element::Index(index as i64),
-            _ => match item(list, Some(ty), value) {
-                Ok(element) => element,
-                Err(error) => return errors.push(prefixed(path, format!("element {index}: {error}"))),
-            },
-        };
-        if !seen.insert(element.clone()) {
-            errors.push(prefixed(path, format!("duplicate entries for key {element}")));
-        }
-        below(&element.to_string(), path, |path| check_at(ty, value, path, errors));
+enum Step<'v> {
+    Member(&'v str),
+    Item(Element),
+}
+
+impl<'v> Check<'v> {
+    fn error(&mut self, error: String) {
+        let path = self.path.iter().map(|step| match step {
+            Step::Member(name) => format!(".{name}"),
+            Step::Item(element) => element.to_string(),
+        });
+        let path: String = path.collect();
+        self.errors.push(if path.is_empty() { error } else { format!("{path}: {error}") });
     }
-}
 
-fn below(step: &str, path: &mut String, walk: impl FnOnce(&mut String)) {
-    let length = path.len();
-    path.push_str(step);
-    walk(path);
-    path.truncate(length);
-}
+    fn below(&mut self, step: Step<'v>, ty: Type<'_>, value: &'v Value) {
+        self.path.push(step);
+        self.value(ty, value);
+        self.path.pop();
+    }
 
-fn prefixed(path: &str, error: String) -> String {
-    if path.is_empty() { error } else { format!("{path}: {error}") }
+    fn value(&mut self, ty: Type<'_>, value: &'v Value) {
+        match (ty.shape(), value) {
+            (_, Value::Null) | (Shape::Any(_), _) => {}
+            (Shape::Scalar(scalar), value) => {
+                check_scalar(*scalar, value).into_iter().for_each(|error| self.error(error))
+            }
+            (Shape::Struct(_) | Shape::Map(_), Value::Object(members)) => {
+                for (name, value) in members {
+                    let Some(ty) = ty.member(name) else {
+                        self.path.push(Step::Member(name));
+                        self.error("field not declared in schema".into());
+                        self.path.pop();
+                        return;
+                    };
+                    self.below(Step::Member(name), ty, value);
+                }
+            }
+            (Shape::Struct(_) | Shape::Map(_), value) => self.error(format!("expected map, got &{{{}}}", print(value))),
+            (Shape::List(list), Value::Array(values)) => self.items(list, ty.at(list.item), values),
+            (Shape::List(_), value) => self.error(format!("expected list, got &{{{}}}", print(value))),
+        }
+    }
+
+    fn items(&mut self, list: &List, ty: Type<'_>, values: &'v [Value]) {
+        let mut seen = BTreeSet::new();
+        for (index, value) in values.iter().enumerate() {
+            let element = match list.kind {
+                ListKind::Atomic => Element::Index(index as i64),
+                _ => match item(list, Some(ty), value) {
+                    Ok(element) => element,
+                    Err(error) => return self.error(format!("element {index}: {error}")),
+                },
+            };
+            if list.kind != ListKind::Atomic && !seen.insert(element.clone()) {
+                self.error(format!("duplicate entries for key {element}"));
+            }
+            self.below(Step::Item(element), ty, value);
+        }
+    }
 }
 
 fn check_scalar(scalar: Scalar, value: &Value) -> Option<String> {
@@ -227,7 +247,9 @@ fn print_typed(value: &Value) -> String {
     match value {
         Value::Null => "interface {}(nil)".into(),
         Value::String(text) => quote(text),
-        Value::Array(items) => format!("[]interface {{}}{{{}}}", items.iter().map(print_typed).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => {
+            format!("[]interface {{}}{{{}}}", items.iter().map(print_typed).collect::<Vec<_>>().join(", "))
+        }
         Value::Object(members) => {
             let members: Vec<_> =
                 members.iter().map(|(name, value)| format!("{}:{}", quote(name), print_typed(value))).collect();

@@ -80,6 +80,26 @@ pub fn dns1123_subdomain(value: &str) -> Messages {
     subdomain_in(value, "characters")
 }
 
+/// As [`dns1123_subdomain`], with underscores too: search domains of a resolver.
+pub fn dns1123_subdomain_with_underscore(value: &str) -> Messages {
+    let mut messages = Messages::new();
+    if value.len() > SUBDOMAIN_BYTES_MAX {
+        messages.push(at_most(SUBDOMAIN_BYTES_MAX, "characters"));
+    }
+    let is_label = |label: &str| {
+        let rest = label.strip_prefix('_').unwrap_or(label);
+        shaped(rest, lower_or_digit, |byte| lower_digit_or_dash(byte) || byte == b'_')
+    };
+    if !value.split('.').all(is_label) {
+        messages.push(with_regex(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+            "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
+            &["example.com"],
+        ));
+    }
+    messages
+}
+
 /// A DNS label (RFC 1123): namespaces, containers. At most 63 characters.
 pub fn dns1123_label(value: &str) -> Messages {
     let mut messages = Messages::new();

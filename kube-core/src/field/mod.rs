@@ -3,7 +3,7 @@
 //! - [`Path`]: where we are in an object; borrows its parents and becomes text only when an error is made
 //! - [`Errors`]: the collector rules write into: `errors.required(&path.field("name"), "")`
 //! - [`Error`], [`ErrorKind`]: one finding, its text, and its form in a `Status`
-//! - [`format`]: checks of strings (DNS names, label keys, ports...) that return upstream's messages
+//! - [`mod@format`]: checks of strings (DNS names, label keys, ports...) that return upstream's messages
 //!
 //! Source: apimachinery `pkg/util/validation/field` and `pkg/util/validation`.
 

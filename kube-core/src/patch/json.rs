@@ -41,15 +41,16 @@ fn apply(document: &mut Value, operation: &Value) -> Result<(), String> {
     if let (Some(members), "add" | "replace" | "test") = (operation.as_object_mut(), kind) {
         members.entry("value").or_insert(Value::Null);
     }
-    let operation: PatchOperation =
-        serde_json::from_value(operation).map_err(|_| missing(kind, "path", path))?;
+    let operation: PatchOperation = serde_json::from_value(operation).map_err(|_| missing(kind, "path", path))?;
     json_patch::patch_unsafe(document, std::slice::from_ref(&operation))
         .map_err(|error| explain(document, &operation, &error.kind))
 }
 
 fn missing(kind: &str, what: &str, path: &str) -> String {
     match kind {
-        "add" | "remove" => format!("{kind} operation does not apply: doc is missing {what}: \"{path}\": missing value"),
+        "add" | "remove" => {
+            format!("{kind} operation does not apply: doc is missing {what}: \"{path}\": missing value")
+        }
         "test" => format!("test operation does not apply: is missing {what}: {path}: missing value"),
         _ => format!("{kind} operation does not apply: doc is missing {what}: {path}: missing value"),
     }
@@ -59,8 +60,12 @@ fn explain(document: &Value, operation: &PatchOperation, kind: &PatchErrorKind) 
     let path = operation.path().as_str();
     match (operation, kind) {
         (_, PatchErrorKind::TestFailed) => format!("testing value {path} failed: test failed"),
-        (PatchOperation::Move(change), PatchErrorKind::InvalidFromPointer) => missing("move", "from path", change.from.as_str()),
-        (PatchOperation::Copy(change), PatchErrorKind::InvalidFromPointer) => missing("copy", "from path", change.from.as_str()),
+        (PatchOperation::Move(change), PatchErrorKind::InvalidFromPointer) => {
+            missing("move", "from path", change.from.as_str())
+        }
+        (PatchOperation::Copy(change), PatchErrorKind::InvalidFromPointer) => {
+            missing("copy", "from path", change.from.as_str())
+        }
         (PatchOperation::Move(_), _) => missing("move", "destination path", path),
         (PatchOperation::Copy(_), _) => missing("copy", "destination path", path),
         (PatchOperation::Add(_), _) => in_parent(document, path, "add"),
@@ -85,7 +90,9 @@ fn in_parent(document: &Value, path: &str, kind: &str) -> String {
         None => return missing(kind, "path", path),
         Some(Value::Array(_)) => match key.parse::<i64>() {
             Ok(index) => format!("Unable to access invalid index: {index}: invalid index referenced"),
-            Err(_) => format!("value was not a proper array index: '{key}': strconv.Atoi: parsing \"{key}\": invalid syntax"),
+            Err(_) => {
+                format!("value was not a proper array index: '{key}': strconv.Atoi: parsing \"{key}\": invalid syntax")
+            }
         },
         Some(_) if kind == "remove" => format!("Unable to remove nonexistent key: {key}: missing value"),
         Some(_) => format!("unable to get nonexistent key: {key}: missing value"),

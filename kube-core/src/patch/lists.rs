@@ -23,7 +23,11 @@ pub(super) fn merge_list(
     }
     if !is_object {
         let mut merged = old.clone();
-        change.iter().for_each(|value| if !merged.contains(value) { merged.push(value.clone()) });
+        change.iter().for_each(|value| {
+            if !merged.contains(value) {
+                merged.push(value.clone())
+            }
+        });
         return in_order(merged, &change, &old, None);
     }
     let key = key.ok_or_else(|| Error::Internal("cannot merge lists without merge key for struct".into()))?;
@@ -89,7 +93,9 @@ pub(super) fn in_order(
     let mut others = others.into_iter().peekable();
     for item in named {
         let here = place(before, &item);
-        while let Some(other) = others.next_if(|other| here.is_some() && place(before, other).is_some_and(|there| Some(there) < here)) {
+        while let Some(other) =
+            others.next_if(|other| here.is_some() && place(before, other).is_some_and(|there| Some(there) < here))
+        {
             merged.push(other);
         }
         merged.push(item);
@@ -105,7 +111,9 @@ pub(super) fn check_order(change: &[Value], order: &[Value], key: Option<&str>) 
     }
     let mut awaited = order.iter();
     for item in change.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
-        if let (Some(key), Some(object)) = (key, item.as_object().filter(|object| key.is_some_and(|key| !object.contains_key(key)))) {
+        if let (Some(key), Some(object)) =
+            (key, item.as_object().filter(|object| key.is_some_and(|key| !object.contains_key(key))))
+        {
             return Err(no_merge_key(object, key));
         }
         if !awaited.any(|other| same(other, item, key)) {

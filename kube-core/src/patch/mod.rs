@@ -38,7 +38,9 @@ pub enum Error {
 pub fn merge(object: &mut Value, patch: &Value) -> Result<(), Error> {
     if !patch.is_object() {
         let kind = go::json_kind(patch);
-        let text = format!("error decoding patch: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}");
+        let text = format!(
+            "error decoding patch: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+        );
         return Err(Error::BadRequest(text));
     }
     json_patch::merge(object, patch);

@@ -31,7 +31,9 @@ pub fn strategic(schema: &Schema, object: Value, patch: Value) -> Result<Value, 
         (Value::Object(object), Value::Object(patch)) => merge_object(object, patch, schema.root()).map(Value::Object),
         (_, patch) => {
             let kind = go::json_kind(&patch);
-            Err(Error::BadRequest(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")))
+            Err(Error::BadRequest(format!(
+                "json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+            )))
         }
     }
 }
@@ -85,7 +87,12 @@ fn merge_member(original: &mut Object, name: String, change: Value, ty: Type<'_>
 }
 
 /// A list merges if its field says so, and else is replaced.
-fn merge_list_of(field: Option<&Field>, ty: Type<'_>, old: Vec<Value>, change: Vec<Value>) -> Result<Vec<Value>, Error> {
+fn merge_list_of(
+    field: Option<&Field>,
+    ty: Type<'_>,
+    old: Vec<Value>,
+    change: Vec<Value>,
+) -> Result<Vec<Value>, Error> {
     match (field.map(|field| &field.patch), ty.item()) {
         (Some(rule), Some(item)) if rule.strategy == Strategy::Merge => {
             merge_list(old, change, rule.merge_key.as_deref(), item)
@@ -169,7 +176,9 @@ fn array(value: Option<Value>) -> Result<Option<Vec<Value>>, Error> {
     match value {
         None => Ok(None),
         Some(Value::Array(items)) => Ok(Some(items)),
-        Some(other) => Err(Error::Internal(format!("expected a []interface {{}}, but received a {}", go::type_name(&other)))),
+        Some(other) => {
+            Err(Error::Internal(format!("expected a []interface {{}}, but received a {}", go::type_name(&other))))
+        }
     }
 }
 

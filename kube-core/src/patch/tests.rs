@@ -20,13 +20,37 @@ fn pod(old: Value, patch: Value, expected: Value) {
 fn objects_merge_and_null_deletes() {
     pod(value!({"nodeName": "a", "priority": 1}), value!({"nodeName": "b"}), value!({"nodeName": "b", "priority": 1}));
     pod(value!({"nodeName": "a", "priority": 1}), value!({"nodeName": null}), value!({"priority": 1}));
-    pod(value!({}), value!({"nodeName": null, "securityContext": {"runAsUser": null}}), value!({"securityContext": {}}));
-    pod(value!({"nodeSelector": {"a": "b"}}), value!({"nodeSelector": {"c": "d", "a": null}}), value!({"nodeSelector": {"c": "d"}}));
-    pod(value!({"securityContext": {"runAsUser": 1}}), value!({"securityContext": {"$patch": "replace", "fsGroup": 2}}), value!({"securityContext": {"fsGroup": 2}}));
-    pod(value!({"securityContext": {"runAsUser": 1}}), value!({"securityContext": {"$patch": "delete"}}), value!({"securityContext": {}}));
+    pod(
+        value!({}),
+        value!({"nodeName": null, "securityContext": {"runAsUser": null}}),
+        value!({"securityContext": {}}),
+    );
+    pod(
+        value!({"nodeSelector": {"a": "b"}}),
+        value!({"nodeSelector": {"c": "d", "a": null}}),
+        value!({"nodeSelector": {"c": "d"}}),
+    );
+    pod(
+        value!({"securityContext": {"runAsUser": 1}}),
+        value!({"securityContext": {"$patch": "replace", "fsGroup": 2}}),
+        value!({"securityContext": {"fsGroup": 2}}),
+    );
+    pod(
+        value!({"securityContext": {"runAsUser": 1}}),
+        value!({"securityContext": {"$patch": "delete"}}),
+        value!({"securityContext": {}}),
+    );
     pod(value!({}), value!({"securityContext": {"$patch": "delete"}}), value!({}));
-    pod(value!({"securityContext": {"a": 1}}), value!({"securityContext": {"$patch": "no", "b": 1}}), value!("unknown patch type: no in map: map[$patch:no b:1]"));
-    pod(value!({"wrong": {}}), value!({"wrong": {}}), value!("unable to find api field in struct PodSpec for the json field \"wrong\""));
+    pod(
+        value!({"securityContext": {"a": 1}}),
+        value!({"securityContext": {"$patch": "no", "b": 1}}),
+        value!("unknown patch type: no in map: map[$patch:no b:1]"),
+    );
+    pod(
+        value!({"wrong": {}}),
+        value!({"wrong": {}}),
+        value!("unable to find api field in struct PodSpec for the json field \"wrong\""),
+    );
     let selector = |labels: Value| value!({ "selector": { "matchLabels": labels } });
     let budget = "policy/v1/PodDisruptionBudget";
     check(budget, selector(value!({"a": "b"})), selector(value!({"c": "d"})), selector(value!({"c": "d"})));
@@ -36,19 +60,55 @@ fn objects_merge_and_null_deletes() {
 fn keyed_lists_merge() {
     let containers = |items: Value| value!({ "containers": items });
     let two = containers(value!([{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]));
-    pod(two.clone(), containers(value!([{"name": "b", "image": "2"}])), containers(value!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}])));
-    pod(two.clone(), containers(value!([{"name": "c"}])), containers(value!([{"name": "c"}, {"name": "a", "image": "1"}, {"name": "b", "image": "1"}])));
-    pod(two.clone(), containers(value!([{"name": "a", "$patch": "delete"}])), containers(value!([{"name": "b", "image": "1"}])));
+    pod(
+        two.clone(),
+        containers(value!([{"name": "b", "image": "2"}])),
+        containers(value!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}])),
+    );
+    pod(
+        two.clone(),
+        containers(value!([{"name": "c"}])),
+        containers(value!([{"name": "c"}, {"name": "a", "image": "1"}, {"name": "b", "image": "1"}])),
+    );
+    pod(
+        two.clone(),
+        containers(value!([{"name": "a", "$patch": "delete"}])),
+        containers(value!([{"name": "b", "image": "1"}])),
+    );
     pod(two.clone(), containers(value!([{"$patch": "replace"}, {"name": "z"}])), containers(value!([{"name": "z"}])));
-    pod(two.clone(), containers(value!([{"image": "nginx"}])), value!("map: map[image:nginx] does not contain declared merge key: name"));
-    pod(two.clone(), containers(value!([{"$patch": "delete"}])), value!("map: map[$patch:delete] does not contain declared merge key: name"));
-    pod(two.clone(), containers(value!([{"$patch": "merge"}])), value!("merging lists cannot yet be specified in the patch"));
-    pod(two.clone(), containers(value!(["a"])), value!("list element types are not identical: [[map[image:1 name:a] map[image:1 name:b]] [a]]"));
+    pod(
+        two.clone(),
+        containers(value!([{"image": "nginx"}])),
+        value!("map: map[image:nginx] does not contain declared merge key: name"),
+    );
+    pod(
+        two.clone(),
+        containers(value!([{"$patch": "delete"}])),
+        value!("map: map[$patch:delete] does not contain declared merge key: name"),
+    );
+    pod(
+        two.clone(),
+        containers(value!([{"$patch": "merge"}])),
+        value!("merging lists cannot yet be specified in the patch"),
+    );
+    pod(
+        two.clone(),
+        containers(value!(["a"])),
+        value!("list element types are not identical: [[map[image:1 name:a] map[image:1 name:b]] [a]]"),
+    );
     pod(two.clone(), containers(value!([])), two.clone());
     pod(two, containers(Value::Null), value!({}));
     let ports = |items: Value| containers(value!([{ "name": "a", "ports": items }]));
-    pod(ports(value!([{"containerPort": 80, "name": "x"}])), ports(value!([{"containerPort": 80, "protocol": "UDP"}])), ports(value!([{"containerPort": 80, "name": "x", "protocol": "UDP"}])));
-    pod(value!({"tolerations": [{"key": "a"}]}), value!({"tolerations": [{"key": "b"}]}), value!({"tolerations": [{"key": "b"}]}));
+    pod(
+        ports(value!([{"containerPort": 80, "name": "x"}])),
+        ports(value!([{"containerPort": 80, "protocol": "UDP"}])),
+        ports(value!([{"containerPort": 80, "name": "x", "protocol": "UDP"}])),
+    );
+    pod(
+        value!({"tolerations": [{"key": "a"}]}),
+        value!({"tolerations": [{"key": "b"}]}),
+        value!({"tolerations": [{"key": "b"}]}),
+    );
 }
 
 #[test]
@@ -56,13 +116,24 @@ fn lists_of_scalars() {
     let check = |old: Value, patch: Value, expected: Value| {
         let schema = Schema::of_kind("v1", "Pod").unwrap();
         let patched = strategic(&schema, value!({ "metadata": old }), value!({ "metadata": patch }));
-        assert_eq!(patched.map_or_else(|error| Value::from(error.to_string()), |mut object| object["metadata"].take()), expected);
+        assert_eq!(
+            patched.map_or_else(|error| Value::from(error.to_string()), |mut object| object["metadata"].take()),
+            expected
+        );
     };
     let finalizers = |items: Value| value!({ "finalizers": items });
     check(finalizers(value!(["a", "b"])), finalizers(value!(["c", "b"])), finalizers(value!(["c", "a", "b"])));
-    check(finalizers(value!(["a", "b"])), value!({"$deleteFromPrimitiveList/finalizers": ["a"]}), finalizers(value!(["b"])));
+    check(
+        finalizers(value!(["a", "b"])),
+        value!({"$deleteFromPrimitiveList/finalizers": ["a"]}),
+        finalizers(value!(["b"])),
+    );
     check(value!({}), value!({"$deleteFromPrimitiveList/finalizers": ["a"]}), value!({}));
-    check(finalizers(value!(["a"])), value!({"$deleteFromPrimitiveList": ["a"]}), value!("invalid patch format of primitive list"));
+    check(
+        finalizers(value!(["a"])),
+        value!({"$deleteFromPrimitiveList": ["a"]}),
+        value!("invalid patch format of primitive list"),
+    );
     check(
         finalizers(value!(["a", "b", "c"])),
         value!({"$deleteFromPrimitiveList/finalizers": ["a"], "$setElementOrder/finalizers": ["d", "c", "b"], "finalizers": ["d"]}),
@@ -74,19 +145,33 @@ fn lists_of_scalars() {
 fn element_order() {
     let order = |order: Value, items: Value| value!({ "$setElementOrder/containers": order, "containers": items });
     let old = value!({"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"}]});
-    let names = |names: &[&str]| value!({ "containers": names.iter().map(|name| value!({"name": name})).collect::<Vec<_>>() });
-    pod(old.clone(), value!({"$setElementOrder/containers": [{"name": "d"}, {"name": "b"}]}), names(&["a", "c", "d", "b"]));
+    let names =
+        |names: &[&str]| value!({ "containers": names.iter().map(|name| value!({"name": name})).collect::<Vec<_>>() });
     pod(
         old.clone(),
-        order(value!([{"name": "c"}, {"name": "a"}, {"name": "e"}]), value!([{"name": "b", "$patch": "delete"}, {"name": "e"}])),
+        value!({"$setElementOrder/containers": [{"name": "d"}, {"name": "b"}]}),
+        names(&["a", "c", "d", "b"]),
+    );
+    pod(
+        old.clone(),
+        order(
+            value!([{"name": "c"}, {"name": "a"}, {"name": "e"}]),
+            value!([{"name": "b", "$patch": "delete"}, {"name": "e"}]),
+        ),
         names(&["c", "a", "e", "d"]),
     );
     pod(
         old.clone(),
         order(value!([{"name": "a"}, {"name": "b"}]), value!([{"name": "b"}, {"name": "a"}])),
-        value!("The order in patch list:\n[map[name:b] map[name:a]]\n doesn't match $setElementOrder list:\n[map[name:a] map[name:b]]\n"),
+        value!(
+            "The order in patch list:\n[map[name:b] map[name:a]]\n doesn't match $setElementOrder list:\n[map[name:a] map[name:b]]\n"
+        ),
     );
-    pod(old.clone(), order(value!([{"name": "a"}]), value!([{"image": "x"}])), value!("map: map[image:x] does not contain declared merge key: name"));
+    pod(
+        old.clone(),
+        order(value!([{"name": "a"}]), value!([{"image": "x"}])),
+        value!("map: map[image:x] does not contain declared merge key: name"),
+    );
     pod(old, value!({"$setElementOrder/containers": "a"}), value!("expected a []interface {}, but received a string"));
 }
 
@@ -133,16 +218,46 @@ fn json_patch() {
         assert_eq!(found, expected, "{patch}");
     };
     check(value!([{"op": "add", "path": "/a/b/-", "value": 3}]), value!({"a": {"b": [1, 2, 3]}, "c~/d": 1}));
-    check(value!([{"op": "replace", "path": "/c~0~1d", "value": 2}, {"op": "remove", "path": "/a"}]), value!({"c~/d": 2}));
-    check(value!([{"op": "test", "path": "/a/b/0", "value": 1}, {"op": "move", "from": "/a/b", "path": "/e"}]), value!({"a": {}, "c~/d": 1, "e": [1, 2]}));
-    check(value!([{"op": "remove", "path": "/a"}, {"op": "test", "path": "/c~0~1d", "value": 2}]), value!("testing value /c~0~1d failed: test failed"));
-    check(value!([{"op": "remove", "path": "/x"}]), value!("error in remove for path: '/x': Unable to remove nonexistent key: x: missing value"));
-    check(value!([{"op": "remove", "path": "/x/y"}]), value!("remove operation does not apply: doc is missing path: \"/x/y\": missing value"));
-    check(value!([{"op": "remove", "path": "/a/b/7"}]), value!("error in remove for path: '/a/b/7': Unable to access invalid index: 7: invalid index referenced"));
-    check(value!([{"op": "add", "path": "/x/y", "value": 1}]), value!("add operation does not apply: doc is missing path: \"/x/y\": missing value"));
-    check(value!([{"op": "replace", "path": "/x", "value": 1}]), value!("replace operation does not apply: doc is missing key: /x: missing value"));
-    check(value!([{"op": "replace", "path": "/x/y", "value": 1}]), value!("replace operation does not apply: doc is missing path: /x/y: missing value"));
-    check(value!([{"op": "copy", "from": "/x", "path": "/y"}]), value!("copy operation does not apply: doc is missing from path: /x: missing value"));
+    check(
+        value!([{"op": "replace", "path": "/c~0~1d", "value": 2}, {"op": "remove", "path": "/a"}]),
+        value!({"c~/d": 2}),
+    );
+    check(
+        value!([{"op": "test", "path": "/a/b/0", "value": 1}, {"op": "move", "from": "/a/b", "path": "/e"}]),
+        value!({"a": {}, "c~/d": 1, "e": [1, 2]}),
+    );
+    check(
+        value!([{"op": "remove", "path": "/a"}, {"op": "test", "path": "/c~0~1d", "value": 2}]),
+        value!("testing value /c~0~1d failed: test failed"),
+    );
+    check(
+        value!([{"op": "remove", "path": "/x"}]),
+        value!("error in remove for path: '/x': Unable to remove nonexistent key: x: missing value"),
+    );
+    check(
+        value!([{"op": "remove", "path": "/x/y"}]),
+        value!("remove operation does not apply: doc is missing path: \"/x/y\": missing value"),
+    );
+    check(
+        value!([{"op": "remove", "path": "/a/b/7"}]),
+        value!("error in remove for path: '/a/b/7': Unable to access invalid index: 7: invalid index referenced"),
+    );
+    check(
+        value!([{"op": "add", "path": "/x/y", "value": 1}]),
+        value!("add operation does not apply: doc is missing path: \"/x/y\": missing value"),
+    );
+    check(
+        value!([{"op": "replace", "path": "/x", "value": 1}]),
+        value!("replace operation does not apply: doc is missing key: /x: missing value"),
+    );
+    check(
+        value!([{"op": "replace", "path": "/x/y", "value": 1}]),
+        value!("replace operation does not apply: doc is missing path: /x/y: missing value"),
+    );
+    check(
+        value!([{"op": "copy", "from": "/x", "path": "/y"}]),
+        value!("copy operation does not apply: doc is missing from path: /x: missing value"),
+    );
     check(value!([{"op": "fly", "path": "/x"}]), value!("Unexpected kind: fly"));
     check(value!([{"op": "add"}]), value!("add operation failed to decode path: missing value"));
     check(value!([1]), value!("Unexpected kind: unknown"));
@@ -162,25 +277,44 @@ fn merge_patch() {
 #[test]
 fn a_manifest_onto_itself_changes_nothing() {
     for (file, object) in testing::manifests() {
-        let Some(schema) = Schema::of_kind(object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap()) else { continue };
+        let Some(schema) = Schema::of_kind(object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap())
+        else {
+            continue;
+        };
         let created = strategic(&schema, value!({}), object.clone()).unwrap();
-        let again = strategic(&schema, created.clone(), created.clone()).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let again =
+            strategic(&schema, created.clone(), created.clone()).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!(again, created, "{file}");
     }
 }
 
 pub(crate) fn any_value() -> impl Strategy<Value = Value> {
     let name = prop::sample::select(vec![
-        "spec", "containers", "name", "ports", "containerPort", "metadata", "labels", "finalizers", "volumes", "$patch",
-        "$retainKeys", "$setElementOrder/containers", "$deleteFromPrimitiveList/finalizers", "ownerReferences", "uid",
+        "spec",
+        "containers",
+        "name",
+        "ports",
+        "containerPort",
+        "metadata",
+        "labels",
+        "finalizers",
+        "volumes",
+        "$patch",
+        "$retainKeys",
+        "$setElementOrder/containers",
+        "$deleteFromPrimitiveList/finalizers",
+        "ownerReferences",
+        "uid",
     ]);
     let text = prop::sample::select(vec!["a", "b", "replace", "delete", "merge", "name"]).prop_map(Value::from);
     let leaf = prop_oneof![Just(Value::Null), (0..3).prop_map(Value::from), text, any::<bool>().prop_map(Value::from)];
     leaf.prop_recursive(5, 40, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(name.clone(), inner, 0..4)
-                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_string(), value)).collect::<Value>()),
+            prop::collection::hash_map(name.clone(), inner, 0..4).prop_map(|members| members
+                .into_iter()
+                .map(|(name, value)| (name.to_string(), value))
+                .collect::<Value>()),
         ]
     })
 }

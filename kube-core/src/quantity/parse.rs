@@ -193,7 +193,7 @@ fn scale_by_ten(number: u128, exponent: i32) -> Option<(u128, bool)> {
     match (power, exponent >= 0) {
         (_, _) if number == 0 => Some((0, false)),
         (Some(power), true) => Some((number.checked_mul(power)?, false)),
-        (Some(power), false) => Some((number / power, number % power != 0)),
+        (Some(power), false) => Some((number / power, !number.is_multiple_of(power))),
         (None, true) => None,
         (None, false) => Some((0, true)),
     }
@@ -214,7 +214,7 @@ fn binary_nano(scanned: &Scanned, exponent: u32) -> Option<u128> {
     } else {
         (shifted.0, shifted.1.checked_mul(5u128.pow(digits - 9))?)
     };
-    let inexact = scanned.inexact || numerator % denominator != 0;
+    let inexact = scanned.inexact || !numerator.is_multiple_of(denominator);
     whole.checked_add(numerator / denominator)?.checked_add(u128::from(inexact))
 }
 

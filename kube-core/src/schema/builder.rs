@@ -36,7 +36,11 @@ impl Builder {
         let string = self.add(Shape::Scalar(super::Scalar::String));
         let metadata = self.import("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta").unwrap_or(string);
         fields.retain(|field| !["apiVersion", "kind", "metadata"].contains(&field.name.as_ref()));
-        fields.extend([Self::field("apiVersion", string), Self::field("kind", string), Self::field("metadata", metadata)]);
+        fields.extend([
+            Self::field("apiVersion", string),
+            Self::field("kind", string),
+            Self::field("metadata", metadata),
+        ]);
         self.add(Shape::Struct(Struct { fields, rest, ..Struct::default() }))
     }
 

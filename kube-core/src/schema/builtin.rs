@@ -42,6 +42,7 @@ fn open(types: &mut Types, line: &'static str) {
     };
     let id = types.add(shape);
     types.names.insert(name, id);
+    types.definitions.push(name);
     types.kinds.extend(kind.map(|kind| (kind, id)));
 }
 

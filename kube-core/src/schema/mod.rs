@@ -43,14 +43,24 @@ impl Schema {
     pub fn of_kind(api_version: &str, kind: &str) -> Option<Self> {
         let types = builtin::types();
         let group = if api_version.contains('/') { "" } else { "/" };
-        types.kinds.get(format!("{group}{api_version}/{kind}").as_str()).map(|&root| Self { types: types.clone(), root })
+        types
+            .kinds
+            .get(format!("{group}{api_version}/{kind}").as_str())
+            .map(|&root| Self { types: types.clone(), root })
     }
 
     /// Names of all built-in definitions, sorted.
-    pub fn builtin_names() -> Vec<&'static str> {
-        let mut names: Vec<_> = builtin::types().names.keys().copied().collect();
-        names.sort_unstable();
-        names
+    pub fn builtin_names() -> &'static [&'static str] {
+        &builtin::types().definitions
+    }
+
+    /// All built-in kinds and kinds of lists, as `group/version/Kind` (the group empty for core) and definition, sorted.
+    pub fn builtin_kinds() -> Vec<(&'static str, &'static str)> {
+        let types = builtin::types();
+        let kinds = types.kinds.iter().filter_map(|(kind, id)| Some((*kind, *types.definitions.get(id.0 as usize)?)));
+        let mut kinds: Vec<_> = kinds.collect();
+        kinds.sort_unstable();
+        kinds
     }
 
     /// An object of which only `apiVersion`, `kind` and `metadata` are known; everything else is [`Any::Open`].
@@ -76,6 +86,8 @@ impl Schema {
 #[derive(Debug, Default)]
 struct Types {
     shapes: Vec<Shape>,
+    /// Names of the first shapes, in their order. Empty if the graph was built in code.
+    definitions: Vec<&'static str>,
     names: HashMap<&'static str, Id>,
     /// `group/version/Kind`, with an empty group for core.
     kinds: HashMap<&'static str, Id>,
@@ -99,6 +111,16 @@ impl<'a> Type<'a> {
     /// What values of this type look like.
     pub fn shape(self) -> &'a Shape {
         self.types.shapes.get(self.id.0 as usize).unwrap_or(&UNKNOWN)
+    }
+
+    /// The OpenAPI definition that describes this type, for a `$ref`; `None` for lists, maps, scalars without a name, and
+    /// types made in code.
+    pub fn definition(self) -> Option<&'a str> {
+        let named = self.types.definitions.get(self.id.0 as usize).copied();
+        named.or_else(|| match self.shape() {
+            Shape::Struct(object) => Some(object.name.as_ref()).filter(|name| !name.is_empty()),
+            _ => None,
+        })
     }
 
     /// The type with that id in the same graph.

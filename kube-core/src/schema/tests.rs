@@ -93,17 +93,35 @@ fn every_field_is_sorted_and_every_reference_resolves() {
 }
 
 #[test]
+fn definitions_and_kinds() {
+    let pod = Schema::of_kind("v1", "Pod").unwrap();
+    let definition = |path: &[&str]| path.iter().fold(pod.root(), |ty, name| ty.member(name).unwrap()).definition();
+    assert_eq!(definition(&[]), Some("io.k8s.api.core.v1.Pod"));
+    assert_eq!(definition(&["metadata", "creationTimestamp"]), Some("io.k8s.apimachinery.pkg.apis.meta.v1.Time"));
+    assert_eq!(definition(&["metadata", "labels"]), None);
+    assert!(Schema::builtin_names().is_sorted());
+    let kinds = Schema::builtin_kinds();
+    assert!(kinds.contains(&("apps/v1/Deployment", "io.k8s.api.apps.v1.Deployment")));
+    assert!(kinds.contains(&("/v1/PodList", "io.k8s.api.core.v1.PodList")));
+}
+
+#[test]
 fn docs() {
     assert!(docs::definition("io.k8s.api.core.v1.Pod").unwrap().starts_with("Pod is a collection of containers"));
     assert!(docs::field("io.k8s.api.core.v1.PodSpec", "containers").unwrap().contains("List of containers"));
-    assert!(docs::definition("io.k8s.apimachinery.pkg.runtime.RawExtension").unwrap().contains("\n\n\ttype MyAPIObject"));
+    assert!(
+        docs::definition("io.k8s.apimachinery.pkg.runtime.RawExtension").unwrap().contains("\n\n\ttype MyAPIObject")
+    );
     assert_eq!(docs::field("io.k8s.api.core.v1.PodSpec", "nothing"), None);
 }
 
 #[test]
 fn schemaless_objects_know_their_metadata() {
     let schema = Schema::schemaless();
-    assert!(matches!(schema.root().member("metadata").unwrap().member("uid").unwrap().shape(), Shape::Scalar(Scalar::String)));
+    assert!(matches!(
+        schema.root().member("metadata").unwrap().member("uid").unwrap().shape(),
+        Shape::Scalar(Scalar::String)
+    ));
     assert!(matches!(schema.root().member("spec").unwrap().shape(), Shape::Any(Any::Open)));
     assert!(schema.root().member("metadata").unwrap().member("nothing").is_none());
     assert!(!schema.is_builtin());

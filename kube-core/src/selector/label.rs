@@ -217,6 +217,23 @@ impl Selector {
     }
 }
 
+/// Whether an API object's selector, taken to be valid, selects these labels; for one look, without building a [`Selector`].
+pub fn label_selector_matches(selector: &LabelSelector, labels: Option<&Labels>) -> bool {
+    let value = |key: &str| labels.and_then(|labels| labels.get(key));
+    let equal = selector.match_labels.iter().flatten().all(|(key, wanted)| value(key) == Some(wanted));
+    equal
+        && selector.match_expressions.iter().flatten().all(|expression| {
+            let listed = |value| expression.values.iter().flatten().any(|listed| listed == value);
+            match expression.operator.as_str() {
+                "In" => value(&expression.key).is_some_and(listed),
+                "NotIn" => !value(&expression.key).is_some_and(listed),
+                "Exists" => value(&expression.key).is_some(),
+                "DoesNotExist" => value(&expression.key).is_none(),
+                _ => false,
+            }
+        })
+}
+
 fn from_expression(expression: &LabelSelectorRequirement) -> Result<Requirement, SelectorError> {
     let operator = match expression.operator.as_str() {
         "In" => Operator::In,

@@ -11,4 +11,4 @@ mod label;
 mod parse;
 
 pub use fields::{FieldRequirement, FieldSelector, FieldSelectorError, escape};
-pub use label::{Labels, Operator, Requirement, Selector, SelectorError};
+pub use label::{Labels, Operator, Requirement, Selector, SelectorError, label_selector_matches};

@@ -8,10 +8,12 @@
 pub(crate) mod quote;
 mod scalar;
 mod syntax;
+mod time;
 mod walk;
 
-use crate::schema::Schema;
+use crate::schema::{Any, Builder, List, ListKind, Scalar, Schema, Shape, Struct};
 use serde::de::DeserializeSeed;
+use std::sync::LazyLock;
 
 /// At most this many unknown and duplicate fields are reported. Source: sigs.k8s.io/json `saveStrictError`.
 const FINDINGS_MAX: usize = 100;
@@ -60,6 +62,33 @@ pub fn check(schema: &Schema, body: &[u8]) -> Result<Findings, Malformed> {
         Ok(()) => Ok(state.findings),
         Err(error) => Err(Malformed { reason: syntax::explain(body).unwrap_or_else(|| beyond_go(&error)) }),
     }
+}
+
+/// The findings in the body of a JSON patch: `json patch unknown field "[0].foo"`. Source: apiserver `jsonPatcher.applyJSPatch`.
+pub fn check_json_patch(body: &[u8]) -> Result<Vec<String>, Malformed> {
+    static OPERATIONS: LazyLock<Schema> = LazyLock::new(|| {
+        let mut builder = Builder::default();
+        let string = builder.add(Shape::Scalar(Scalar::String));
+        let value = builder.add(Shape::Any(Any::Opaque));
+        let mut fields: Vec<_> = ["op", "path", "from"].map(|name| Builder::field(name, string)).into();
+        fields.push(Builder::field("value", value));
+        let item = builder.add(Shape::Struct(Struct { fields, ..Struct::default() }));
+        let root = builder.add(Shape::List(List { item, kind: ListKind::Atomic }));
+        builder.finish(root)
+    });
+    let findings = check(&OPERATIONS, body)?;
+    Ok(findings.fields.into_iter().map(|finding| format!("json patch {finding}")).collect())
+}
+
+/// The findings in the body of a merge patch, strategic or not: only that fields are there twice, since the patched object
+/// is checked anyway.
+pub fn check_merge_patch(body: &[u8]) -> Result<Vec<String>, Malformed> {
+    static ANYTHING: LazyLock<Schema> = LazyLock::new(|| {
+        let mut builder = Builder::default();
+        let root = builder.add(Shape::Any(Any::Open));
+        builder.finish(root)
+    });
+    Ok(check(&ANYTHING, body)?.fields)
 }
 
 /// Words for what Go's parser would take and ours does not: deep nesting, broken UTF-8, numbers beyond a double.

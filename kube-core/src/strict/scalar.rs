@@ -1,5 +1,7 @@
 //! Which JSON values a scalar takes, and what Go says of the others.
 
+use super::time::bad_time;
+use crate::quantity::{Quantity, QuantityError};
 use crate::schema::{Scalar, Shape, Type};
 use base64::Engine;
 
@@ -24,20 +26,20 @@ pub(super) enum Mismatch {
     Own(String),
 }
 
-const BAD_QUANTITY: &str =
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-
 /// What Go says when `given` arrives where `scalar` is declared; `None` if it fits.
 pub(super) fn check_scalar(scalar: Scalar, given: Given<'_>) -> Option<Mismatch> {
     match (scalar, given) {
-        (Scalar::String | Scalar::Time | Scalar::MicroTime | Scalar::IntOrString, Given::String(_)) => None,
+        (Scalar::String | Scalar::IntOrString, Given::String(_)) => None,
+        (Scalar::Time, Given::String(text)) => bad_time(text, false).map(Mismatch::Own),
+        (Scalar::MicroTime, Given::String(text)) => bad_time(text, true).map(Mismatch::Own),
         (Scalar::Bytes, Given::String(text)) => bad_base64(text),
         (Scalar::Bool, Given::Bool) => None,
         (Scalar::Double, Given::Integer(_) | Given::Number(_)) => None,
         (Scalar::Int64, Given::Integer(_)) => None,
         (Scalar::Int32 | Scalar::IntOrString, Given::Integer(value)) if i32::try_from(value).is_ok() => None,
-        (Scalar::Quantity, Given::String(_) | Given::Integer(_) | Given::Number(_)) => None,
-        (Scalar::Quantity, _) => Some(Mismatch::Own(BAD_QUANTITY.into())),
+        (Scalar::Quantity, Given::Integer(_) | Given::Number(_)) => None,
+        (Scalar::Quantity, Given::String(text)) => Quantity::parse(text.trim()).err().map(bad_quantity),
+        (Scalar::Quantity, _) => Some(bad_quantity(QuantityError::Format)),
         _ => Some(mismatch(given, name_of(scalar))),
     }
 }
@@ -55,6 +57,10 @@ pub(super) fn mismatch(given: Given<'_>, go_type: String) -> Mismatch {
         Given::Object => "object".into(),
     };
     Mismatch::Type { value, go_type }
+}
+
+fn bad_quantity(error: QuantityError) -> Mismatch {
+    Mismatch::Own(error.to_string())
 }
 
 fn bad_base64(text: &str) -> Option<Mismatch> {

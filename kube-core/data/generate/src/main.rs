@@ -30,10 +30,8 @@ const ALIASES: [(&str, &str); 11] = [
 ];
 
 /// Key fields whose default is not the zero value of their type. Source: `+default` in core/v1 types.go.
-const KEY_DEFAULTS: [(&str, &str, &str); 2] = [
-    ("io.k8s.api.core.v1.ContainerPort", "protocol", "TCP"),
-    ("io.k8s.api.core.v1.ServicePort", "protocol", "TCP"),
-];
+const KEY_DEFAULTS: [(&str, &str, &str); 2] =
+    [("io.k8s.api.core.v1.ContainerPort", "protocol", "TCP"), ("io.k8s.api.core.v1.ServicePort", "protocol", "TCP")];
 
 #[derive(Default)]
 pub struct Visit {
@@ -56,14 +54,13 @@ impl Visit {
         self.kind::<T>();
         let element = T::schema_name().into_owned();
         let name = format!("{}{}", element.trim_end_matches(T::KIND), T::LIST_KIND);
-        let text = |what: &str| what.to_string();
         let list = json!({
             "description": format!("{} is a list of {}", T::LIST_KIND, T::KIND),
             "type": "object",
             "properties": {
-                "apiVersion": { "type": "string", "description": text("APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources") },
-                "kind": { "type": "string", "description": text("Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds") },
-                "metadata": { "$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", "description": text("Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds") },
+                "apiVersion": { "type": "string", "description": "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources" },
+                "kind": { "type": "string", "description": "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds" },
+                "metadata": { "$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", "description": "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds" },
                 "items": { "type": "array", "items": { "$ref": format!("#/$defs/{element}") }, "description": format!("List of {}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md", T::URL_PATH_SEGMENT) },
             },
             "required": ["items"],
@@ -156,7 +153,8 @@ fn main() {
     let (mut types, mut docs) = (String::new(), String::new());
     let mut document = |name: &str, field: &str, schema: &Value| {
         if let Some(text) = schema["description"].as_str() {
-            docs += &format!("{name}\t{field}\t{}\n", text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t"));
+            docs +=
+                &format!("{name}\t{field}\t{}\n", text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t"));
         }
     };
     for (name, schema) in &visit.definitions {
@@ -187,7 +185,10 @@ fn main() {
         }
     }
     for (name, field) in rules.keys() {
-        let known = visit.definitions.get(name).is_some_and(|schema| field.is_empty() || !schema["properties"][field].is_null());
+        let known = visit
+            .definitions
+            .get(name)
+            .is_some_and(|schema| field.is_empty() || !schema["properties"][field].is_null());
         if !known {
             eprintln!("a rule for what is not there: {name} {field}");
         }

@@ -1,5 +1,8 @@
 //! What a planner decides, as a value that can be read, printed, compared and carried out.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

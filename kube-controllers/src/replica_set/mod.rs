@@ -96,7 +96,10 @@ impl<K: Replicated> Planner for Replicas<K> {
 
     fn plan(&self, owner: &K, observed: Observed, now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
-        plan.together(observed.claims.changes);
+        if !plan.together(observed.claims.changes).is_empty() {
+            // What is adopted or released wakes this object again, and only then are its pods known.
+            return plan;
+        }
         let active = observed.claims.kept;
         if owner.metadata().deletion_timestamp.is_none() {
             manage(owner, &active, &observed.siblings, now, &mut plan);
@@ -339,3 +342,6 @@ impl Replicated for ReplicationController {
         Self { status: Some(status), ..self.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests;

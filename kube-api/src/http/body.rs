@@ -1,0 +1,114 @@
+//! Bodies in and out.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use coracle_core::{Reason, Status};
+use futures::stream::BoxStream;
+use futures::{Stream as _, StreamExt as _};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use super::negotiate::Media;
+
+/// Any error of a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request's body, whatever transport it came by.
+pub type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// Bytes a request's body may have. Source: apiserver `MaxRequestBodyBytes`.
+pub const BODY_BYTES_MAX: usize = 3 << 20;
+
+/// A response's body.
+pub enum Body {
+    /// All of it; often nothing.
+    Full(Bytes),
+    /// As it comes.
+    Stream(BoxStream<'static, Result<Bytes, BoxError>>),
+}
+
+impl Body {
+    /// A body that comes bit by bit and cannot fail.
+    pub fn stream(bytes: impl futures::Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self::Stream(bytes.map(Ok).boxed())
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Self::Full(bytes.into())
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full(bytes) => write!(formatter, "Full({} bytes)", bytes.len()),
+            Self::Stream(_) => formatter.write_str("Stream"),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Stream(stream) => Pin::new(stream).poll_next(context).map_ok(Frame::data),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// 413 if it is too long, 400 if it breaks off.
+pub async fn collect(mut body: RequestBody) -> Result<Bytes, Status> {
+    let mut collected = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Status::bad_request(format!("error reading the body: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if collected.len() + data.len() > BODY_BYTES_MAX {
+            let message = format!("Request entity too large: limit is {BODY_BYTES_MAX}");
+            return Err(Status::new(Reason::RequestEntityTooLarge, message));
+        }
+        collected.extend_from_slice(&data);
+    }
+    Ok(collected.freeze())
+}
+
+/// The body as JSON.
+///
+/// # Errors
+/// 400 if it is no YAML.
+pub fn to_json(media: Media, body: Bytes) -> Result<Bytes, Status> {
+    if media == Media::Json {
+        return Ok(body);
+    }
+    let refuse = |error: &dyn std::fmt::Display| {
+        Status::bad_request(format!("error converting YAML to JSON: {error}"))
+    };
+    let text = std::str::from_utf8(&body).map_err(|error| refuse(&error))?;
+    let value: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| refuse(&error))?;
+    serde_json::to_vec(&value).map(Bytes::from).map_err(Status::internal)
+}

@@ -1,0 +1,282 @@
+//! The API over HTTP: one handler for every kind of the table, in process and over the network.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`request_info`], [`query`], [`options`] | what a request says: path, parameters, options |
+//! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
+//! | [`authn`], [`authz`] | who asks, and whether they may |
+//! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
+//! | [`discovery`], [`health`] | what there is, and how the server is |
+//! | [`streams`], `websocket` | logs, exec and attach |
+//! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
+//! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
+
+pub mod authn;
+pub mod authz;
+pub mod body;
+pub mod discovery;
+pub mod health;
+pub mod kubeconfig;
+pub mod negotiate;
+pub mod options;
+pub mod pki;
+pub mod query;
+pub mod request_info;
+mod resources;
+pub mod respond;
+pub mod serve;
+pub mod service;
+pub mod streams;
+mod websocket;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use coracle_core::{Gateway, Reason, Status, User};
+use coracle_store::Store;
+use http::header::UPGRADE;
+use http::{HeaderMap, Response, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::read::Reader;
+use authn::{Authenticator, Credentials};
+use authz::{Authorizer, Decision};
+use body::{Body, RequestBody};
+use health::HealthCheck;
+use query::Query;
+use request_info::RequestInfo;
+use streams::PodStreams;
+
+/// How long a request that is no watch or stream may take. Source: kube-apiserver `--request-timeout`.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Serves the OpenAPI documents.
+#[async_trait]
+pub trait OpenApi: Send + Sync + 'static {
+    /// The answer for a path below `/openapi/`; `None` if there is no such document.
+    async fn answer(&self, path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>>;
+}
+
+/// Tells the numbers of `/metrics`.
+pub trait Metrics: Send + Sync + 'static {
+    /// All numbers in the text format of Prometheus.
+    fn text(&self) -> String;
+}
+
+/// The API server: everything between an HTTP request and its answer. Serves no socket by itself; see [`service`] and
+/// [`serve`].
+pub struct ApiServer {
+    reader: Reader,
+    authenticator: Arc<dyn Authenticator>,
+    authorizer: Arc<dyn Authorizer>,
+    streams: Option<Arc<dyn PodStreams>>,
+    open_api: Option<Arc<dyn OpenApi>>,
+    metrics: Option<Arc<dyn Metrics>>,
+    health_checks: Vec<Arc<dyn HealthCheck>>,
+    address: String,
+    request_timeout: Duration,
+    shutdown: CancellationToken,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A caller in this process, who is whom it says.
+    Known(Arc<User>),
+    /// A caller over the network, with the certificate (DER) it showed, if any.
+    Remote(Option<Arc<[u8]>>),
+}
+
+impl ApiServer {
+    /// A server of what a gateway knows, with history from the store behind it. By default client certificates tell who
+    /// asks, members of `system:masters` may do everything, and nothing streams.
+    #[must_use]
+    pub fn new(gateway: Arc<dyn Gateway>, store: Arc<dyn Store>) -> Self {
+        Self {
+            reader: Reader::new(gateway, store),
+            authenticator: Arc::new(authn::ClientCertificates),
+            authorizer: Arc::new(authz::MastersOnly),
+            streams: None,
+            open_api: None,
+            metrics: None,
+            health_checks: Vec::new(),
+            address: "127.0.0.1:6443".to_owned(),
+            request_timeout: REQUEST_TIMEOUT,
+            shutdown: CancellationToken::new(),
+        }
+    }
+
+    /// With another way to tell who asks.
+    #[must_use]
+    pub fn with_authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Arc::new(authenticator);
+        self
+    }
+
+    /// With another way to tell who may do what.
+    #[must_use]
+    pub fn with_authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// With nodes that stream logs and commands.
+    #[must_use]
+    pub fn with_streams(mut self, streams: Arc<dyn PodStreams>) -> Self {
+        self.streams = Some(streams);
+        self
+    }
+
+    /// With OpenAPI documents. Without, their paths answer 404.
+    #[must_use]
+    pub fn with_open_api(mut self, open_api: Arc<dyn OpenApi>) -> Self {
+        self.open_api = Some(open_api);
+        self
+    }
+
+    /// With metrics. Without, their path answers 404.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// With one more thing that must be well for the server to be ready.
+    #[must_use]
+    pub fn with_health_check(mut self, check: Arc<dyn HealthCheck>) -> Self {
+        self.health_checks.push(check);
+        self
+    }
+
+    /// With the address (`host:port`) that discovery tells clients. Default `127.0.0.1:6443`.
+    #[must_use]
+    pub fn with_address(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// With another limit for requests that are no watch or stream. Default [`REQUEST_TIMEOUT`].
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// For a store that other processes write to as well; see [`Reader::with_shared_store`].
+    #[must_use]
+    pub fn with_shared_store(mut self) -> Self {
+        self.reader = self.reader.with_shared_store();
+        self
+    }
+
+    /// Ends all watches and streams, and stops being ready. Other requests are still answered.
+    pub fn begin_shutdown(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Answers one request. Never fails: what goes wrong is an answer too.
+    pub async fn handle(&self, mut request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
+        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
+        let answer = async {
+            let user = self.admit(&info, &parts.headers, &caller).await?;
+            if info.is_resource {
+                let kind = resources::route(self, &info)?;
+                let (info, query, headers) = (&info, &query, &parts.headers);
+                resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
+            } else {
+                self.answer_other(&info, &query, &parts.headers).await
+            }
+        };
+        let answer = match self.limit(&info, &query) {
+            Ok(None) => answer.await,
+            Ok(Some(limit)) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(timed_out())),
+            Err(status) => Err(status),
+        };
+        answer.unwrap_or_else(|status| respond::refusal(&status))
+    }
+
+    /// How long a request may take; `None` for watches and streams, which limit themselves.
+    fn limit(&self, info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status> {
+        if info.is_long_running() {
+            return Ok(None);
+        }
+        let asked = query.timeout()?.filter(|asked| !asked.is_zero());
+        Ok(Some(asked.unwrap_or(self.request_timeout).min(self.request_timeout)))
+    }
+
+    /// Who asks, if they may.
+    async fn admit(&self, info: &RequestInfo, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Status> {
+        let user = match caller {
+            Caller::Known(user) => user.clone(),
+            Caller::Remote(certificate) => {
+                let credentials = Credentials { certificate: certificate.as_deref(), headers };
+                match self.authenticator.authenticate(credentials).await? {
+                    Some(user) => Arc::new(authn::authenticated(user)),
+                    None if authz::is_public(info) => return Ok(Arc::new(authn::anonymous())),
+                    None => return Err(authn::unauthorized()),
+                }
+            }
+        };
+        let user = authz::impersonated(&*self.authorizer, user, headers).await?;
+        if authz::is_public(info) {
+            return Ok(user);
+        }
+        match self.authorizer.authorize(&user, info).await {
+            Decision::Allow => Ok(user),
+            Decision::Deny(reason) => Err(authz::forbidden(&user, info, &reason)),
+        }
+    }
+
+    /// Answers paths that are no resources.
+    async fn answer_other(
+        &self,
+        info: &RequestInfo,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Response<Body>, Status> {
+        if !matches!(&*info.verb, "get" | "head") {
+            return Err(Status::method_not_allowed());
+        }
+        let path = info.path.as_str();
+        let world = self.reader.gateway().feed().world();
+        if let Some(answer) = discovery::answer(world.kinds(), path, headers, &self.address) {
+            return answer;
+        }
+        let is_shutting_down = self.shutdown.is_cancelled();
+        if let Some(answer) = health::answer(path, query, &self.health_checks, is_shutting_down).await {
+            return answer;
+        }
+        match path {
+            "/version" | "/version/" => Ok(respond::json(StatusCode::OK, &health::version())),
+            "/metrics" => match &self.metrics {
+                Some(metrics) => Ok(respond::text(StatusCode::OK, metrics.text())),
+                None => Err(Status::no_such_path()),
+            },
+            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(world.kinds()))),
+            _ if path.starts_with("/openapi/") => {
+                let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
+                open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
+            }
+            _ => Err(Status::no_such_path()),
+        }
+    }
+}
+
+impl std::fmt::Debug for ApiServer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ApiServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// 504. Source: apiserver `filters.WithTimeoutForNonLongRunningRequests`.
+fn timed_out() -> Status {
+    Status::new(
+        Reason::Timeout,
+        "Timeout: request did not complete within the allotted timeout",
+    )
+}

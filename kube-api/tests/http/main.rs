@@ -1,0 +1,10 @@
+//! The API over HTTP, against the real pipeline and the memory store.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod harness;
+mod kube_client;
+mod network;
+mod reads;
+mod refusals;
+mod streams;
+mod watches;

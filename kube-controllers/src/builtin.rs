@@ -1,0 +1,53 @@
+//! All built-in controllers.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::ReplicationController;
+
+use crate::defaults::{RootCa, ServiceAccounts};
+use crate::deployment::Deployments;
+use crate::endpoints::{EndpointSlices, LegacyEndpoints};
+use crate::erased::{ErasedController, erase};
+use crate::garbage::GarbageCollector;
+use crate::namespace::Namespaces;
+use crate::node::{NodeLifecycle, TaintEviction};
+use crate::pod_garbage::PodGarbage;
+use crate::replica_set::Replicas;
+
+/// What the built-in controllers can be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The certificates, in PEM, by which pods know the API server; `None` publishes none. Default: `None`.
+    pub root_ca: Option<String>,
+    /// For how long a node may be silent. Default 40 s.
+    pub node_grace: Duration,
+    /// How many ended pods are kept. Default 12,500.
+    pub terminated_pods_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { root_ca: None, node_grace: Duration::from_secs(40), terminated_pods_max: 12_500 }
+    }
+}
+
+/// Every built-in controller, ready for the driver.
+#[must_use]
+pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
+    let mut controllers: Vec<Box<dyn ErasedController>> = vec![
+        erase(Deployments),
+        erase(Replicas::<ReplicaSet>::new()),
+        erase(Replicas::<ReplicationController>::new()),
+        Box::new(GarbageCollector),
+        erase(Namespaces),
+        erase(ServiceAccounts),
+        erase(EndpointSlices),
+        erase(LegacyEndpoints),
+        erase(NodeLifecycle::new(options.node_grace)),
+        erase(TaintEviction),
+        erase(PodGarbage::new(options.terminated_pods_max)),
+    ];
+    controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));
+    controllers
+}

@@ -1,0 +1,315 @@
+//! EndpointSlices: at most a hundred endpoints each, and as few of them rewritten as possible.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use coracle_core::{Event, ObjectKey, Request, World};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{
+    HEADLESS, addresses, hostname, is_headless, is_ipv6, is_reachable, publishes_not_ready, reference_to, resolved,
+    selected, selector, services_of, services_of_change, spec_of,
+};
+use crate::ownership::controller_reference;
+use crate::plan::Plan;
+use crate::planner::Planner;
+use crate::pods;
+use crate::watches::Watches;
+
+/// Endpoints in a slice at most. Source: `--max-endpoints-per-slice`.
+const SLICE_ENDPOINTS_MAX: usize = 100;
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const MANAGER: &str = "endpointslice-controller.k8s.io";
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Keeps the EndpointSlices of Services that select pods.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EndpointSlices;
+
+/// What there is of one Service.
+#[derive(Debug)]
+pub struct Observed {
+    /// Pods that traffic may go to, each with the zone of its node.
+    pods: Vec<(Arc<Pod>, Option<String>)>,
+    /// Slices of this Service that this controller made.
+    slices: Vec<Arc<EndpointSlice>>,
+}
+
+/// The endpoints that share their ports, by pod key.
+type Group = BTreeMap<String, Endpoint>;
+
+impl Planner for EndpointSlices {
+    type Kind = Service;
+    type Observed = Observed;
+
+    fn name(&self) -> &'static str {
+        "endpointslice-controller"
+    }
+
+    fn watches(&self, on: &mut Watches<Service>) {
+        on.changes::<Pod>(services_of_change).map(service_of_slice).changes::<Node>(services_on);
+    }
+
+    fn observe(&self, service: &Service, world: &World) -> Observed {
+        let any = publishes_not_ready(service);
+        let pods = selected(service, world).into_iter().filter(|pod| is_reachable(pod, true));
+        let placed = pods.filter_map(|pod| match pods::node_name(&pod) {
+            "" => Some((pod, None)),
+            name => match world.get::<Node>("", name) {
+                Some(node) => Some((pod, label(&node.metadata, ZONE).map(str::to_owned))),
+                // A pod on a node that nobody knows (yet) is not to be trusted.
+                None => any.then_some((pod, None)),
+            },
+        });
+        let uid = service.metadata.uid.as_deref().unwrap_or("");
+        let own = |slice: &Arc<EndpointSlice>| {
+            label(&slice.metadata, MANAGED_BY) == Some(MANAGER) && slice.metadata.deletion_timestamp.is_none()
+        };
+        Observed { pods: placed.collect(), slices: world.owned_by(uid).filter(own).collect() }
+    }
+
+    fn plan(&self, service: &Service, observed: Observed, _now: Timestamp) -> Plan {
+        let mut plan = Plan::nothing();
+        if service.metadata.deletion_timestamp.is_some() {
+            return plan;
+        }
+        let types = if selector(service).is_some() { address_types(service) } else { Vec::new() };
+        let (wanted, others): (Vec<_>, Vec<_>) =
+            observed.slices.into_iter().partition(|slice| types.contains(&slice.address_type.as_str()));
+        plan.together(others.iter().map(|slice| Request::delete(&**slice)));
+        for address_type in types {
+            let slices = wanted.iter().filter(|slice| slice.address_type == address_type).cloned().collect();
+            let groups = groups_of(service, &observed.pods, address_type);
+            Packing::new(service, address_type).pack(groups, slices).request(&mut plan);
+        }
+        plan
+    }
+}
+
+/// The families a Service has addresses of. Source: `getAddressTypesForService`.
+fn address_types(service: &Service) -> Vec<&'static str> {
+    let spec = spec_of(service);
+    let families = spec.into_iter().flat_map(|spec| spec.ip_families.iter().flatten());
+    let types: Vec<_> = families.map(|family| if family == "IPv6" { "IPv6" } else { "IPv4" }).collect();
+    let address = spec.and_then(|spec| spec.cluster_ip.as_deref()).unwrap_or("");
+    match types.is_empty() {
+        false => types,
+        true if is_ipv6(address) => vec!["IPv6"],
+        true => vec!["IPv4"],
+    }
+}
+
+/// The endpoints of a Service by the ports they have.
+fn groups_of(
+    service: &Service,
+    pods: &[(Arc<Pod>, Option<String>)],
+    address_type: &str,
+) -> Vec<(Vec<EndpointPort>, Group)> {
+    let mut groups: Vec<(Vec<EndpointPort>, Group)> = Vec::new();
+    for (pod, zone) in pods {
+        let of_type = addresses(pod).filter(|address| is_ipv6(address) == (address_type == "IPv6"));
+        let of_type: Vec<_> = of_type.map(str::to_owned).collect();
+        if of_type.is_empty() {
+            continue;
+        }
+        let ports = ports_of(service, pod);
+        let index = groups.iter().position(|(known, _)| *known == ports).unwrap_or_else(|| {
+            groups.push((ports, Group::new()));
+            groups.len() - 1
+        });
+        let endpoint = endpoint_of(service, pod, zone.clone(), of_type);
+        if let Some((_, group)) = groups.get_mut(index) {
+            group.insert(pod.metadata.uid.clone().unwrap_or_default(), endpoint);
+        }
+    }
+    groups
+}
+
+fn ports_of(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
+    let ports = resolved(service, pod).map(|(port, number)| EndpointPort {
+        name: Some(port.name.clone().unwrap_or_default()),
+        port: Some(number),
+        protocol: Some(super::protocol(port.protocol.as_deref()).to_owned()),
+        app_protocol: port.app_protocol.clone(),
+    });
+    ports.collect()
+}
+
+/// Source: `podToEndpoint`.
+fn endpoint_of(service: &Service, pod: &Pod, zone: Option<String>, addresses: Vec<String>) -> Endpoint {
+    let serving = pods::is_ready(pod);
+    let terminating = pod.metadata.deletion_timestamp.is_some();
+    let ready = publishes_not_ready(service) || (serving && !terminating);
+    Endpoint {
+        addresses,
+        conditions: Some(EndpointConditions {
+            ready: Some(ready),
+            serving: Some(serving),
+            terminating: Some(terminating),
+        }),
+        hostname: hostname(pod, service).cloned(),
+        node_name: Some(pods::node_name(pod).to_owned()).filter(|node| !node.is_empty()),
+        target_ref: Some(reference_to(pod)),
+        zone,
+        ..Endpoint::default()
+    }
+}
+
+/// Endpoints on their way into slices. Source: `reconcileByPortMapping`.
+struct Packing<'a> {
+    service: &'a Service,
+    address_type: &'static str,
+    /// Each as it was, if it was there, and as it shall be.
+    slices: Vec<(Option<Arc<EndpointSlice>>, EndpointSlice)>,
+    unneeded: Vec<Arc<EndpointSlice>>,
+}
+
+impl<'a> Packing<'a> {
+    fn new(service: &'a Service, address_type: &'static str) -> Self {
+        Self { service, address_type, slices: Vec::new(), unneeded: Vec::new() }
+    }
+
+    fn pack(mut self, groups: Vec<(Vec<EndpointPort>, Group)>, mut known: Vec<Arc<EndpointSlice>>) -> Self {
+        for (ports, group) in groups {
+            let same = |slice: &mut Arc<EndpointSlice>| slice.ports.as_deref().unwrap_or(&[]) == ports;
+            let slices = known.extract_if(.., same).collect();
+            self.pack_group(&ports, group, slices);
+        }
+        if self.slices.is_empty() {
+            self.keep_a_placeholder(&mut known);
+        }
+        self.unneeded.extend(known);
+        self
+    }
+
+    fn pack_group(&mut self, ports: &[EndpointPort], mut group: Group, known: Vec<Arc<EndpointSlice>>) {
+        let mut slices: Vec<_> = known.into_iter().map(|slice| self.freshen(slice, &mut group)).collect();
+        let mut rest: Vec<_> = group.into_values().collect();
+        // First into slices that are to be written anyway, the fullest first, then into others, then into new ones.
+        let room = |slice: &EndpointSlice| SLICE_ENDPOINTS_MAX - count(slice).min(SLICE_ENDPOINTS_MAX);
+        slices.sort_by_key(|(before, after)| (before.as_deref() == Some(after), room(after)));
+        for (_, slice) in &mut slices {
+            let taken = room(slice).min(rest.len());
+            slice.endpoints.get_or_insert_default().extend(rest.drain(..taken));
+        }
+        while !rest.is_empty() {
+            let taken = rest.len().min(SLICE_ENDPOINTS_MAX);
+            let slice = EndpointSlice {
+                address_type: self.address_type.to_owned(),
+                endpoints: Some(rest.drain(..taken).collect()),
+                metadata: self.metadata(),
+                ports: Some(ports.to_vec()),
+            };
+            slices.push((None, slice));
+        }
+        for (before, after) in slices {
+            match before {
+                Some(before) if count(&after) == 0 => self.unneeded.push(before),
+                before => self.slices.push((before, after)),
+            }
+        }
+    }
+
+    /// The slice with those of its endpoints that are still wanted, as they are now; they are taken out of `group`.
+    fn freshen(&self, slice: Arc<EndpointSlice>, group: &mut Group) -> (Option<Arc<EndpointSlice>>, EndpointSlice) {
+        let mut after = self.relabelled(&slice);
+        let uid =
+            |endpoint: &Endpoint| endpoint.target_ref.as_ref().and_then(|pod| pod.uid.clone()).unwrap_or_default();
+        let known = after.endpoints.take().unwrap_or_default();
+        after.endpoints = Some(known.iter().filter_map(|endpoint| group.remove(&uid(endpoint))).collect());
+        (Some(slice), after)
+    }
+
+    /// A Service without endpoints has one empty slice, so that people see that someone has looked.
+    fn keep_a_placeholder(&mut self, known: &mut Vec<Arc<EndpointSlice>>) {
+        let mut placeholder = match known.pop().or_else(|| self.unneeded.pop()) {
+            Some(slice) => (Some(slice.clone()), self.relabelled(&slice)),
+            None => {
+                let address_type = self.address_type.to_owned();
+                (None, EndpointSlice { address_type, metadata: self.metadata(), ..EndpointSlice::default() })
+            }
+        };
+        placeholder.1.endpoints = Some(Vec::new());
+        placeholder.1.ports = None;
+        self.slices.push(placeholder);
+    }
+
+    fn relabelled(&self, slice: &EndpointSlice) -> EndpointSlice {
+        let mut after = slice.clone();
+        after.metadata.labels = self.metadata().labels;
+        after
+    }
+
+    /// Source: `newEndpointSlice`, `setEndpointSliceLabels`.
+    fn metadata(&self) -> ObjectMeta {
+        let service = &self.service.metadata;
+        let name = service.name.clone().unwrap_or_default();
+        let mut labels = service.labels.clone().unwrap_or_default();
+        labels.remove(HEADLESS);
+        if is_headless(self.service) {
+            labels.insert(HEADLESS.to_owned(), String::new());
+        }
+        labels.insert(SERVICE_NAME.to_owned(), name.clone());
+        labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
+        ObjectMeta {
+            generate_name: Some(format!("{name}-")),
+            namespace: service.namespace.clone(),
+            labels: Some(labels),
+            owner_references: Some(vec![controller_reference(self.service)]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn request(self, plan: &mut Plan) {
+        let requests = self.slices.into_iter().filter_map(|(before, after)| match before {
+            None => Some(Request::create(after)),
+            Some(before) if same(&before, &after) => None,
+            Some(_) => Some(Request::update(after)),
+        });
+        let deletions = self.unneeded.iter().map(|slice| Request::delete(&**slice));
+        plan.together(requests.chain(deletions).collect::<Vec<_>>());
+    }
+}
+
+fn count(slice: &EndpointSlice) -> usize {
+    slice.endpoints.as_ref().map_or(0, Vec::len)
+}
+
+/// Whether two versions say the same; absent and empty lists do.
+fn same(one: &EndpointSlice, other: &EndpointSlice) -> bool {
+    fn list<T>(list: Option<&Vec<T>>) -> &[T] {
+        list.map_or(&[], Vec::as_slice)
+    }
+    one.metadata == other.metadata
+        && list(one.endpoints.as_ref()) == list(other.endpoints.as_ref())
+        && list(one.ports.as_ref()) == list(other.ports.as_ref())
+}
+
+fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    metadata.labels.as_ref()?.get(key).map(String::as_str)
+}
+
+/// The Service that a slice of this controller belongs to.
+fn service_of_slice(slice: &EndpointSlice, _: &World) -> Vec<ObjectKey> {
+    let own = label(&slice.metadata, MANAGED_BY) == Some(MANAGER);
+    let service = label(&slice.metadata, SERVICE_NAME).filter(|_| own);
+    let namespace = slice.metadata.namespace.as_deref().unwrap_or("");
+    service.map(|service| ObjectKey::new(namespace, service)).into_iter().collect()
+}
+
+/// The Services with pods on a node that has come, gone, or moved to another zone.
+fn services_on(event: &Event, world: &World) -> Vec<ObjectKey> {
+    let zone = |node: &Node| label(&node.metadata, ZONE).map(str::to_owned);
+    let now = event.object.get::<Node>().map(zone);
+    let before = event.previous.as_ref().and_then(|previous| previous.get::<Node>()).map(zone);
+    if !event.deleted && now == before {
+        return Vec::new();
+    }
+    let pods = world.pods_on(event.object.name()).filter_map(|pod| pod.get::<Pod>());
+    pods.flat_map(|pod| services_of(pod, world)).collect()
+}

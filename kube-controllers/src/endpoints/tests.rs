@@ -1,0 +1,163 @@
+use std::fmt::Write as _;
+
+use coracle_core::ObjectRef;
+use expect_test::expect;
+use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use super::{EndpointSlices, LegacyEndpoints, services_of_change};
+use crate::planner::Planner as _;
+use crate::testing::{Small, change};
+
+const SERVICE: &str = "{kind: Service, metadata: {name: web, labels: {tier: front}}, spec: {clusterIP: 10.0.0.1, \
+                       selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]}}\n---\n\
+                       {kind: Node, metadata: {name: one, labels: {topology.kubernetes.io/zone: z1}}}\n---\n";
+
+/// A pod with an address; `http` is its port of that name.
+fn pod(name: &str, address: &str, http: u16, ready: bool, more: &str) -> String {
+    let ready = if ready { "True" } else { "False" };
+    format!(
+        "{{kind: Pod, metadata: {{name: {name}, labels: {{app: web}}, {more}}}, spec: {{nodeName: one, containers: \
+         [{{name: main, ports: [{{name: http, containerPort: {http}}}]}}]}}, status: {{phase: Running, podIP: {address}, \
+         conditions: [{{type: Ready, status: '{ready}'}}]}}}}\n---\n"
+    )
+}
+
+/// Every slice in a line: ports, then endpoints with `ready/serving/terminating`.
+fn slices(small: &Small) -> String {
+    let mut text = String::new();
+    for slice in small.world.list::<EndpointSlice>() {
+        let ports: Vec<_> = slice.ports.iter().flatten().map(|port| port.port.unwrap().to_string()).collect();
+        write!(text, "{} [{}]", slice.metadata.name.as_deref().unwrap(), ports.join(",")).unwrap();
+        for endpoint in slice.endpoints.iter().flatten() {
+            let conditions = endpoint.conditions.clone().unwrap();
+            let flags =
+                [conditions.ready, conditions.serving, conditions.terminating].map(|flag| u8::from(flag == Some(true)));
+            let zone = endpoint.zone.as_deref().unwrap_or("-");
+            write!(text, " {}@{zone}={}{}{}", endpoint.addresses[0], flags[0], flags[1], flags[2]).unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn small() -> Small {
+    let pods = [
+        pod("a", "1.0.0.1", 8080, true, ""),
+        pod("b", "1.0.0.2", 8080, false, ""),
+        pod("c", "1.0.0.3", 9090, true, ""),
+        pod("d", "1.0.0.4", 8080, true, "deletionTimestamp: '2030-01-01T11:59:59Z'"),
+        "{kind: Pod, metadata: {name: unready, labels: {app: web}}, status: {phase: Pending}}\n---\n".to_owned(),
+        pod("ended", "1.0.0.6", 8080, false, "").replace("Running", "Succeeded"),
+        pod("elsewhere", "1.0.0.7", 8080, true, "").replace("nodeName: one", "nodeName: two"),
+        pod("other", "1.0.0.8", 8080, true, "").replace("app: web", "app: other"),
+    ];
+    Small::new(&(SERVICE.to_owned() + &pods.concat()))
+}
+
+#[test]
+fn slices_hold_every_reachable_pod_by_its_ports() {
+    let mut small = small();
+    expect![[r#"
+        create endpointslice default/web-*
+        create endpointslice default/web-*
+    "#]]
+    .assert_eq(&small.step(&EndpointSlices, "web"));
+    expect![[r#"
+        web-1 [8080] 1.0.0.1@z1=110 1.0.0.2@z1=000 1.0.0.4@z1=011
+        web-2 [9090] 1.0.0.3@z1=110
+    "#]]
+    .assert_eq(&slices(&small));
+    assert_eq!(small.step(&EndpointSlices, "web"), "");
+    let slice = small.world.list::<EndpointSlice>().next().unwrap();
+    expect![[r#"
+        {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io", "kubernetes.io/service-name": "web", "tier": "front"}
+    "#]].assert_eq(&format!("{:?}\n", slice.metadata.labels.as_ref().unwrap()));
+}
+
+#[test]
+fn only_what_changed_is_written() {
+    let mut small = small();
+    small.step(&EndpointSlices, "web");
+    small.add(&pod("b", "1.0.0.2", 8080, true, ""));
+    expect![[r#"
+        update endpointslice default/web-1 endpoints.1.conditions.ready=true endpoints.1.conditions.serving=true
+    "#]]
+    .assert_eq(&small.step(&EndpointSlices, "web"));
+    small.edit::<Pod>("c", |pod| pod.metadata.labels = None);
+    expect![[r#"
+        delete endpointslice default/web-2
+    "#]]
+    .assert_eq(&small.step(&EndpointSlices, "web"));
+    small.edit::<Service>("web", |web| web.spec.as_mut().unwrap().publish_not_ready_addresses = Some(true));
+    small.step(&EndpointSlices, "web");
+    expect![[r#"
+        web-1 [8080] 1.0.0.1@z1=110 1.0.0.2@z1=110 1.0.0.4@z1=111 1.0.0.7@-=110
+    "#]]
+    .assert_eq(&slices(&small));
+}
+
+#[test]
+fn a_slice_holds_a_hundred() {
+    let mut small = Small::new(SERVICE);
+    (0..230).for_each(|index| {
+        small.add(&pod(&format!("p{index}"), &format!("1.0.1.{index}"), 80, true, ""));
+    });
+    let sizes = |small: &Small| {
+        let slices = small.world.list::<EndpointSlice>();
+        slices.map(|slice| slice.endpoints.as_ref().unwrap().len()).collect::<Vec<_>>()
+    };
+    small.step(&EndpointSlices, "web");
+    assert_eq!(sizes(&small), [100, 100, 30]);
+    small.add(&pod("more", "1.0.2.1", 80, true, ""));
+    expect!["update endpointslice default/web-3 endpo"]
+        .assert_eq(&small.step(&EndpointSlices, "web").lines().map(|line| &line[..40]).collect::<String>());
+    assert_eq!(sizes(&small), [100, 100, 31]);
+}
+
+#[test]
+fn no_endpoints_leave_one_empty_slice_and_no_selector_none() {
+    let mut small = Small::new(SERVICE);
+    expect![[r#"
+        create endpointslice default/web-*
+        web-1 []
+    "#]]
+    .assert_eq(&(small.step(&EndpointSlices, "web") + &slices(&small)));
+    assert_eq!(small.step(&EndpointSlices, "web"), "");
+    small.edit::<Service>("web", |web| web.spec.as_mut().unwrap().selector = None);
+    expect![[r#"
+        delete endpointslice default/web-1
+    "#]]
+    .assert_eq(&small.step(&EndpointSlices, "web"));
+}
+
+#[test]
+fn endpoints_hold_ready_and_other_addresses() {
+    let mut small = small();
+    expect![[r#"
+        create endpoints default/web
+    "#]]
+    .assert_eq(&small.step(&LegacyEndpoints, "web"));
+    let endpoints = small.get::<Endpoints>("web");
+    expect![[r#"[{"addresses":[{"ip":"1.0.0.1","nodeName":"one","targetRef":{"kind":"Pod","name":"a","namespace":"default","uid":"pod-a"}},{"ip":"1.0.0.7","nodeName":"two","targetRef":{"kind":"Pod","name":"elsewhere","namespace":"default","uid":"pod-elsewhere"}}],"notReadyAddresses":[{"ip":"1.0.0.2","nodeName":"one","targetRef":{"kind":"Pod","name":"b","namespace":"default","uid":"pod-b"}}],"ports":[{"name":"http","port":8080,"protocol":"TCP"}]},{"addresses":[{"ip":"1.0.0.3","nodeName":"one","targetRef":{"kind":"Pod","name":"c","namespace":"default","uid":"pod-c"}}],"ports":[{"name":"http","port":9090,"protocol":"TCP"}]}]"#]].assert_eq(&serde_json::to_string(&endpoints.subsets).unwrap());
+    assert_eq!(small.step(&LegacyEndpoints, "web"), "");
+    small.edit::<Service>("web", |web| web.spec.as_mut().unwrap().selector = None);
+    assert_eq!(small.step(&LegacyEndpoints, "web"), "");
+    let plan = LegacyEndpoints.plan_gone(&"default/web".into(), &small.world, small.now);
+    assert_eq!(plan.to_string(), "delete endpoints default/web\n");
+}
+
+#[test]
+fn a_change_that_no_endpoint_shows_wakes_nobody() {
+    let mut small = small();
+    let place = ObjectRef::of(&*small.get::<Pod>("a"));
+    let mut woken = |edit: fn(&mut Pod)| {
+        let before = small.world.clone();
+        small.edit::<Pod>("a", edit);
+        services_of_change(&change(&before, &small.world, &place), &small.world).len()
+    };
+    assert_eq!(woken(|pod| pod.metadata.annotations = Some([("a".to_owned(), "b".to_owned())].into())), 0);
+    assert_eq!(woken(|pod| pod.status.as_mut().unwrap().message = Some("hello".to_owned())), 0);
+    assert_eq!(woken(|pod| pod.status.as_mut().unwrap().conditions = None), 1);
+    assert_eq!(woken(|pod| pod.metadata.labels = None), 1);
+}

@@ -1,0 +1,111 @@
+use coracle_core::ObjectRef;
+use expect_test::expect;
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
+
+use super::{NodeLifecycle, TaintEviction};
+use crate::erased::erase;
+use crate::testing::{Small, change};
+
+const NODE: &str = "{kind: Node, metadata: {name: one}, spec: {taints: [{key: mine, effect: NoSchedule}]}, status: {conditions: \
+                    [{type: Ready, status: 'True'}, {type: MemoryPressure, status: 'False'}]}}\n---\n\
+                    {kind: Lease, metadata: {name: one, namespace: kube-node-lease}, spec: {renewTime: '2030-01-01T11:59:50.000000Z'}}\n---\n";
+
+const PODS: &str = "{kind: Pod, metadata: {name: plain}, spec: {nodeName: one, containers: []}, \
+                    status: {conditions: [{type: Ready, status: 'True'}]}}\n---\n\
+                    {kind: Pod, metadata: {name: patient}, spec: {nodeName: one, containers: [], tolerations: \
+                    [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 300}]}}\n---\n\
+                    {kind: Pod, metadata: {name: eternal}, spec: {nodeName: one, containers: [], tolerations: [{operator: Exists}]}}";
+
+fn later(small: &mut Small, seconds: i64) {
+    small.now += SignedDuration::from_secs(seconds);
+}
+
+#[test]
+fn a_silent_node_becomes_unknown_then_tainted_and_comes_back() {
+    let (mut small, lifecycle) = (Small::new(&(NODE.to_owned() + PODS)), NodeLifecycle::default());
+    expect![[r#"
+        look again after 30.001s
+    "#]]
+    .assert_eq(&small.step(&lifecycle, "one"));
+    later(&mut small, 31);
+    expect![[r#"
+        update node/status one DiskPressure=Unknown/NodeStatusNeverUpdated MemoryPressure=Unknown/NodeStatusUnknown PIDPressure=Unknown/NodeStatusNeverUpdated Ready=Unknown/NodeStatusUnknown
+        event NodeNotReady: Node one status is now: NodeNotReady
+    "#]].assert_eq(&small.step(&lifecycle, "one"));
+    expect![[r#"
+        edit node one taints.1.effect=NoSchedule taints.1.key=node.kubernetes.io/unreachable taints.1.timeAdded=2030-01-01T12:00:31Z taints.2.effect=NoExecute taints.2.key=node.kubernetes.io/unreachable taints.2.timeAdded=2030-01-01T12:00:31Z
+        update pod/status default/plain Ready=False/
+    "#]].assert_eq(&small.step(&lifecycle, "one"));
+    assert_eq!(small.step(&lifecycle, "one"), "");
+    small.edit::<Node>("one", |node| {
+        let now = serde_json::from_value(serde_json::json!("2030-01-01T12:00:31Z")).unwrap();
+        let conditions: &mut Vec<NodeCondition> = node.status.as_mut().unwrap().conditions.as_mut().unwrap();
+        conditions[0].status = "True".to_owned();
+        conditions[0].last_heartbeat_time = now;
+    });
+    expect![[r#"
+        edit node one taints.1.effect=- taints.1.key=- taints.1.timeAdded=- taints.2.effect=- taints.2.key=- taints.2.timeAdded=-
+        look again after 40.001s
+    "#]].assert_eq(&small.step(&lifecycle, "one"));
+}
+
+#[test]
+fn conditions_and_cordons_become_taints() {
+    let mut small = Small::new(NODE);
+    small.edit::<Node>("one", |node| {
+        node.spec.as_mut().unwrap().unschedulable = Some(true);
+        let conditions = node.status.as_mut().unwrap().conditions.as_mut().unwrap();
+        conditions[0].status = "False".to_owned();
+        conditions[1].status = "True".to_owned();
+    });
+    expect![[r#"
+        edit node one taints.1.effect=NoSchedule taints.1.key=node.kubernetes.io/not-ready taints.1.timeAdded=2030-01-01T12:00:00Z taints.2.effect=NoExecute taints.2.key=node.kubernetes.io/not-ready taints.2.timeAdded=2030-01-01T12:00:00Z taints.3.effect=NoSchedule taints.3.key=node.kubernetes.io/memory-pressure taints.3.timeAdded=2030-01-01T12:00:00Z taints.4.effect=NoSchedule taints.4.key=node.kubernetes.io/unschedulable taints.4.timeAdded=2030-01-01T12:00:00Z
+        look again after 30.001s
+    "#]].assert_eq(&small.step(&NodeLifecycle::default(), "one"));
+}
+
+#[test]
+fn taints_drive_pods_away_when_their_patience_ends() {
+    let mut small = Small::new(&(NODE.to_owned() + PODS));
+    assert_eq!(small.step(&TaintEviction, "plain"), "");
+    later(&mut small, 31);
+    small.step(&NodeLifecycle::default(), "one");
+    small.step(&NodeLifecycle::default(), "one");
+    expect![[r#"
+        event TaintManagerEviction: Marking for deletion Pod default/plain
+        update pod/status default/plain DisruptionTarget=True/DeletionByTaintManager
+        delete pod default/plain
+    "#]]
+    .assert_eq(&small.step(&TaintEviction, "plain"));
+    expect![[r#"
+        look again after 300s
+    "#]]
+    .assert_eq(&small.step(&TaintEviction, "patient"));
+    later(&mut small, 300);
+    expect![[r#"
+        event TaintManagerEviction: Marking for deletion Pod default/patient
+        update pod/status default/patient DisruptionTarget=True/DeletionByTaintManager
+        delete pod default/patient
+    "#]]
+    .assert_eq(&small.step(&TaintEviction, "patient"));
+    assert_eq!(small.step(&TaintEviction, "eternal"), "");
+}
+
+#[test]
+fn only_other_taints_wake_the_pods_of_a_node() {
+    let mut small = Small::new(&(NODE.to_owned() + PODS));
+    let (place, eviction) = (ObjectRef::of(&*small.get::<Node>("one")), erase(TaintEviction));
+    let mut woken = |edit: fn(&mut Node)| {
+        let (before, mut woken) = (small.world.clone(), Vec::new());
+        small.edit::<Node>("one", edit);
+        eviction.keys(&change(&before, &small.world, &place), &small.world, &mut woken);
+        woken.len()
+    };
+    assert_eq!(woken(|node| node.status = None), 0);
+    assert_eq!(
+        woken(|node| node.spec.as_mut().unwrap().taints.as_mut().unwrap()[0].effect = "NoExecute".to_owned()),
+        3
+    );
+    assert_eq!(small.world.list::<Pod>().count(), 3);
+}

@@ -1,0 +1,184 @@
+//! Pods that nobody will ever finish: on nodes that are gone, never placed, or too many that have ended. Source:
+//! `pkg/controller/podgc`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coracle_core::{Event, GroupResource, Object, ObjectKey, Request, World};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
+
+use crate::disruption::disrupted;
+use crate::plan::Plan;
+use crate::planner::Planner;
+use crate::pods;
+use crate::watches::Watches;
+
+/// How long a young pod may be bound to a node that nobody knows. Source: `quarantineTime`.
+const QUARANTINE: SignedDuration = SignedDuration::from_secs(40);
+
+/// Deletes pods that nobody else will.
+#[derive(Clone, Copy, Debug)]
+pub struct PodGarbage {
+    terminated_max: usize,
+}
+
+impl PodGarbage {
+    /// Keeps this many pods that have ended. Usual: 12,500. Source: `--terminated-pod-gc-threshold`.
+    #[must_use]
+    pub const fn new(terminated_max: usize) -> Self {
+        Self { terminated_max }
+    }
+}
+
+impl Default for PodGarbage {
+    fn default() -> Self {
+        Self::new(12_500)
+    }
+}
+
+/// What there is around one pod.
+#[derive(Debug)]
+pub struct Observed {
+    node_exists: bool,
+    /// The oldest ended pods beyond what is kept; only looked for when one more has ended.
+    excess: Vec<Arc<Object>>,
+}
+
+impl Planner for PodGarbage {
+    type Kind = Pod;
+    type Observed = Observed;
+
+    fn name(&self) -> &'static str {
+        "pod-garbage-collector-controller"
+    }
+
+    fn watches(&self, on: &mut Watches<Pod>) {
+        on.changes::<Node>(pods_on_lost);
+    }
+
+    fn observe(&self, pod: &Pod, world: &World) -> Observed {
+        let node = pods::node_name(pod);
+        let node_exists = node.is_empty() || world.get::<Node>("", node).is_some();
+        let crowded = pods::is_terminal(pod) && world.count(&GroupResource::of::<Pod>()) > self.terminated_max;
+        let excess = if crowded { oldest_ended(world, self.terminated_max) } else { Vec::new() };
+        Observed { node_exists, excess }
+    }
+
+    fn plan(&self, pod: &Pod, observed: Observed, now: Timestamp) -> Plan {
+        let mut plan = Plan::nothing();
+        plan.together(observed.excess.iter().map(|ended| Request::delete_object(ended, at_once())));
+        if !observed.node_exists {
+            let left = quarantine_left(pod, now);
+            if left.is_zero() {
+                remove_orphan(pod, now, &mut plan);
+            } else {
+                plan.look_again(Some(left));
+            }
+        } else if pods::node_name(pod).is_empty() && pod.metadata.deletion_timestamp.is_some() {
+            plan.then(forced(pod));
+        }
+        plan
+    }
+}
+
+fn oldest_ended(world: &World, keep: usize) -> Vec<Arc<Object>> {
+    let pods = world.objects(&GroupResource::of::<Pod>());
+    let ended = |pod: &&Arc<Object>| pod.get::<Pod>().is_some_and(pods::is_terminal) && !pod.is_terminating();
+    let mut ended: Vec<_> = pods.filter(ended).cloned().collect();
+    ended.sort_by_key(|pod| pod.metadata().creation_timestamp.as_ref().map(|time| time.0));
+    ended.truncate(ended.len().saturating_sub(keep));
+    ended
+}
+
+/// A pod may be bound by hand shortly before its node comes; an old one has lost its node.
+fn quarantine_left(pod: &Pod, now: Timestamp) -> Duration {
+    let created = pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    Duration::try_from(QUARANTINE - now.duration_since(created)).unwrap_or_default()
+}
+
+fn remove_orphan(pod: &Pod, now: Timestamp, plan: &mut Plan) {
+    if !pods::is_terminal(pod) {
+        let why = "PodGC: node no longer exists";
+        plan.together(disrupted(pod, "DeletionByPodGC", why, Some("Failed"), now).map(Request::update_status));
+    }
+    plan.then(forced(pod));
+}
+
+fn forced(pod: &Pod) -> Request {
+    let mut request = Request::delete(pod);
+    if let coracle_core::Action::Delete(options) = &mut request.action {
+        options.grace_period_seconds = Some(0);
+    }
+    request
+}
+
+fn at_once() -> DeleteOptions {
+    DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() }
+}
+
+/// The pods on a node that is gone.
+fn pods_on_lost(event: &Event, world: &World) -> Vec<ObjectKey> {
+    let pods = world.pods_on(event.object.name()).filter(|_| event.deleted);
+    pods.map(|pod| pod.key()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::testing::Small;
+
+    fn check(yaml: &str, expected: Expect) {
+        expected.assert_eq(&Small::new(yaml).step(&PodGarbage::new(2), "a"));
+    }
+
+    #[test]
+    fn pods_that_nobody_finishes_are_deleted() {
+        let pod = |created: &str, more: &str| {
+            format!(
+                "{{kind: Pod, metadata: {{name: a, creationTimestamp: '2030-01-01T{created}Z' {more}}}, spec: {{containers: [], nodeName: one}}}}"
+            )
+        };
+        check(
+            &pod("11:59:00", ""),
+            expect![[r#"
+            update pod/status default/a DisruptionTarget=True/DeletionByPodGC phase=Failed
+            delete pod default/a
+        "#]],
+        );
+        check(
+            &pod("11:59:50", ""),
+            expect![[r#"
+            look again after 30s
+        "#]],
+        );
+        check(&(pod("11:00:00", "") + "\n---\n{kind: Node, metadata: {name: one}}"), expect![[""]]);
+        let terminating = pod("11:59:50", ", deletionTimestamp: '2030-01-01T11:59:51Z'");
+        check(
+            &terminating.replace(", nodeName: one", ""),
+            expect![[r#"
+            delete pod default/a
+        "#]],
+        );
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_ended_pods_go() {
+        let ended = |name: &str, hour: i32| {
+            format!(
+                "{{kind: Pod, metadata: {{name: {name}, creationTimestamp: '2030-01-01T0{hour}:00:00Z'}}, status: {{phase: Failed}}}}"
+            )
+        };
+        let pods = [ended("a", 4), ended("b", 1), ended("c", 3), ended("d", 2)];
+        check(
+            &pods.join("\n---\n"),
+            expect![[r#"
+            delete pod default/b
+            delete pod default/d
+        "#]],
+        );
+    }
+}

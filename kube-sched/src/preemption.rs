@@ -1,0 +1,129 @@
+//! Plugin DefaultPreemption: room for a more important pod, at the least cost to the others.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::framework::Refused;
+use crate::pod::PodInfo;
+use crate::snapshot::{NodeInfo, Snapshot};
+use crate::topology::Topology;
+use crate::verdict::{Preemption, Reason, Rejection};
+
+const NOT_HELPFUL: Reason = Reason::Text("Preemption is not helpful for scheduling");
+const NO_VICTIMS: Reason = Reason::Text("No preemption victims found for incoming pod");
+
+/// At least this many nodes are tried before the best is taken. Source: `minCandidateNodesAbsolute`.
+const CANDIDATES_MIN: usize = 100;
+
+/// Where there would be room.
+pub(crate) struct Found {
+    pub(crate) node: Arc<str>,
+    pub(crate) victims: Vec<Arc<PodInfo>>,
+}
+
+/// Looks for the node where making room costs least: the least important victims, then the smallest sum of priorities, then
+/// the fewest, then those that started last. A tenth of the nodes, but at least a hundred, are tried.
+/// Source: framework/preemption `pickOneNodeForPreemption`. Disruption budgets are not looked at here.
+pub(crate) fn find(
+    pod: &PodInfo,
+    cluster: &Snapshot,
+    refused: &Refused,
+    check: impl Fn(&NodeInfo) -> Result<(), Rejection>,
+) -> Result<Found, Preemption> {
+    if pod.spec().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {
+        return Err(Preemption::NotEligible("not eligible due to preemptionPolicy=Never."));
+    }
+    if waits_for_victims(pod, cluster) {
+        return Err(Preemption::NotEligible("not eligible due to terminating pod on the nominated node."));
+    }
+    let enough = (cluster.node_count() / 10).max(CANDIDATES_MIN);
+    let mut reasons = BTreeMap::new();
+    let mut candidates = Vec::new();
+    if refused.resolvable.is_empty() && refused.resolvable_count > 0 {
+        reasons.insert(NO_VICTIMS, refused.resolvable_count);
+    }
+    for node in refused.resolvable.iter().filter_map(|index| cluster.node(*index)) {
+        match victims(pod, node, cluster, &check) {
+            Ok(victims) => candidates.push((node, victims)),
+            Err(why) => why.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1),
+        }
+        if candidates.len() >= enough {
+            break;
+        }
+    }
+    let best = candidates.into_iter().min_by_key(|(_, victims)| cost(victims));
+    best.map(|(node, victims)| Found { node: node.name().clone(), victims }).ok_or_else(|| {
+        let others = cluster.node_count().saturating_sub(refused.resolvable_count);
+        if others > 0 {
+            *reasons.entry(NOT_HELPFUL).or_default() += others;
+        }
+        Preemption::NoCandidate(reasons)
+    })
+}
+
+/// Whether less important pods on the node that was cleared for this one are still going.
+fn waits_for_victims(pod: &PodInfo, cluster: &Snapshot) -> bool {
+    let status = pod.pod.status.as_ref();
+    let nominated = status.and_then(|status| status.nominated_node_name.as_deref());
+    let node = nominated.and_then(|name| cluster.node(cluster.index_of(name)?));
+    node.is_some_and(|node| node.pods().iter().any(|held| held.priority() < pod.priority() && held.is_terminating()))
+}
+
+/// Who must go from a node, the most important first: all less important pods, except those that may stay after all. If it does
+/// not help that all of them go, why it does not.
+fn victims(
+    pod: &PodInfo,
+    node: &NodeInfo,
+    cluster: &Snapshot,
+    check: &impl Fn(&NodeInfo) -> Result<(), Rejection>,
+) -> Result<Vec<Arc<PodInfo>>, SmallVec<[Reason; 1]>> {
+    let mut lesser: Vec<_> = node.pods().iter().filter(|held| held.priority() < pod.priority()).cloned().collect();
+    if lesser.is_empty() {
+        return Err([NO_VICTIMS].into_iter().collect());
+    }
+    let mut rest = node.without(|held| held.priority() >= pod.priority());
+    fits(pod, &rest, cluster, &lesser, check).map_err(|rejection| rejection.reasons)?;
+    lesser.sort_by_key(|held| (Reverse(held.priority()), started(held)));
+    let mut victims = lesser.clone();
+    for held in lesser {
+        let mut fuller = rest.clone();
+        fuller.hold(held.clone());
+        let fewer: Vec<_> = victims.iter().filter(|victim| victim.id() != held.id()).cloned().collect();
+        if fits(pod, &fuller, cluster, &fewer, check).is_ok() {
+            (rest, victims) = (fuller, fewer);
+        }
+    }
+    Ok(victims)
+}
+
+/// Whether a node would take the pod if the victims were gone.
+fn fits(
+    pod: &PodInfo,
+    rest: &NodeInfo,
+    cluster: &Snapshot,
+    victims: &[Arc<PodInfo>],
+    check: &impl Fn(&NodeInfo) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
+    check(rest)?;
+    let gone = |placed: &PodInfo| victims.iter().any(|victim| victim.id() == placed.id());
+    Topology::prepare_without(pod, cluster, &gone).map_or(Ok(()), |topology| topology.check(rest))
+}
+
+/// When a pod started; one that has not, starts last of all.
+fn started(pod: &PodInfo) -> i64 {
+    let status = pod.pod.status.as_ref();
+    status.and_then(|status| status.start_time.as_ref()).map_or(i64::MAX, |time| time.0.as_second())
+}
+
+/// What is compared, in order: the most important victim's priority, the sum of priorities (offset so that all are positive),
+/// the number of victims, and how late the earliest of the most important ones started.
+fn cost(victims: &[Arc<PodInfo>]) -> (i32, i64, usize, Reverse<i64>) {
+    let top = victims.iter().map(|victim| victim.priority()).max().unwrap_or(i32::MIN);
+    let sum = victims.iter().map(|victim| i64::from(victim.priority()) - i64::from(i32::MIN)).sum();
+    let most_important = victims.iter().filter(|victim| victim.priority() == top);
+    let earliest = most_important.map(|victim| started(victim)).min().unwrap_or(i64::MAX);
+    (top, sum, victims.len(), Reverse(earliest))
+}

@@ -1,0 +1,66 @@
+//! What decides about nodes by looking at the pods on all of them: spreading, affinity and anti-affinity between pods.
+//!
+//! These plugins cannot be asked per shape and node, so they are prepared for each pod that needs them: counts per topology
+//! domain are taken once, then each feasible node is one look-up. Pods that ask nothing of the kind skip all of this, unless
+//! some placed pod keeps others away.
+
+mod affinity;
+mod spread;
+mod term;
+
+use crate::pod::PodInfo;
+use crate::snapshot::{NodeInfo, Snapshot};
+use crate::verdict::Rejection;
+
+use affinity::Affinity;
+use spread::Spread;
+pub(crate) use term::{PodTerms, Terms};
+
+/// The plugins in here, by name.
+pub(crate) const PLUGINS: [&str; 2] = [spread::NAME, affinity::NAME];
+
+/// What the pods of the whole cluster mean for one pod.
+#[derive(Debug)]
+pub(crate) struct Topology {
+    spread: Option<Spread>,
+    affinity: Option<Affinity>,
+}
+
+impl Topology {
+    /// Counts; `None` if other pods mean nothing to this one.
+    pub(crate) fn prepare(pod: &PodInfo, cluster: &Snapshot) -> Option<Self> {
+        Self::prepare_without(pod, cluster, &|_| false)
+    }
+
+    /// As if some pods were gone.
+    pub(crate) fn prepare_without(pod: &PodInfo, cluster: &Snapshot, gone: &dyn Fn(&PodInfo) -> bool) -> Option<Self> {
+        let spread = Spread::prepare(pod, cluster, gone);
+        let affinity = Affinity::prepare(pod, cluster, gone);
+        (spread.is_some() || affinity.is_some()).then_some(Self { spread, affinity })
+    }
+
+    /// Whether a node takes the pod.
+    pub(crate) fn check(&self, node: &NodeInfo) -> Result<(), Rejection> {
+        self.spread.as_ref().map_or(Ok(()), |spread| spread.check(node))?;
+        self.affinity.as_ref().map_or(Ok(()), |affinity| affinity.check(node))
+    }
+
+    /// What each of the feasible nodes gets, weights included.
+    pub(crate) fn rate(&self, nodes: &[&NodeInfo]) -> Vec<i64> {
+        let mut totals = vec![0; nodes.len()];
+        let spread = self.spread.as_ref().and_then(|spread| spread.rate(nodes));
+        let affinity = self.affinity.as_ref().and_then(|affinity| affinity.rate(nodes));
+        for scores in [spread, affinity].into_iter().flatten() {
+            for (total, score) in totals.iter_mut().zip(scores) {
+                *total += WEIGHT * score;
+            }
+        }
+        totals
+    }
+}
+
+/// Both plugins weigh the same. Source: `default_plugins.go`.
+const WEIGHT: i64 = 2;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What every cluster has before anyone asks: its namespaces, its own Service, the system's priority classes.
+
+use coracle_core::{Gateway, Request, Status};
+use k8s_openapi::api::core::v1::{Namespace, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRSpec};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Creates what is missing; leaves what is there as it is.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) async fn bootstrap(
+    gateway: &dyn Gateway,
+    definitions: Vec<CustomResourceDefinition>,
+) -> Result<(), Status> {
+    let namespaces = NAMESPACES.into_iter().map(|name| {
+        Request::create(Namespace { metadata: named(name), ..Namespace::default() })
+    });
+    create_all(gateway, namespaces.collect()).await?;
+    let mut requests = vec![
+        Request::create(kubernetes_service()),
+        Request::create(service_network()),
+        Request::create(priority_class("system-cluster-critical", 2_000_000_000)),
+        Request::create(priority_class("system-node-critical", 2_000_001_000)),
+    ];
+    requests.extend(definitions.into_iter().map(Request::create));
+    create_all(gateway, requests).await
+}
+
+async fn create_all(gateway: &dyn Gateway, requests: Vec<Request>) -> Result<(), Status> {
+    for answer in gateway.execute_all(requests).await {
+        match answer {
+            Err(status) if !status.is_already_exists() => return Err(status),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
+}
+
+fn kubernetes_service() -> Service {
+    let labels = [("component", "apiserver"), ("provider", "kubernetes")];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let port = ServicePort {
+        name: Some("https".to_owned()),
+        port: 443,
+        protocol: Some("TCP".to_owned()),
+        target_port: Some(IntOrString::Int(6443)),
+        ..ServicePort::default()
+    };
+    Service {
+        metadata: ObjectMeta { namespace: Some("default".to_owned()), labels: Some(labels), ..named("kubernetes") },
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("10.96.0.1".to_owned()),
+            ports: Some(vec![port]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn service_network() -> ServiceCIDR {
+    let spec = ServiceCIDRSpec { cidrs: Some(vec!["10.96.0.0/16".to_owned()]) };
+    ServiceCIDR { metadata: named("kubernetes"), spec: Some(spec), status: None }
+}
+
+fn priority_class(name: &str, value: i32) -> PriorityClass {
+    let description = match name {
+        "system-node-critical" => "Used for system critical pods that must not be moved from their current node.",
+        _ => "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    };
+    PriorityClass {
+        metadata: named(name),
+        value: value.into(),
+        description: Some(description.to_owned()),
+        ..PriorityClass::default()
+    }
+}
