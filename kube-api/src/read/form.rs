@@ -152,6 +152,10 @@ impl Form {
     ) -> Result<(), Status> {
         out.extend_from_slice(br#"{"cells":"#);
         write_json(&table::cells(object, now), out)?;
+        if let Some(conditions) = table::conditions(object) {
+            out.extend_from_slice(br#","conditions":"#);
+            write_json(&conditions, out)?;
+        }
         out.extend_from_slice(br#","object":"#);
         match include {
             IncludeObject::None => out.extend_from_slice(b"null"),
