@@ -9,6 +9,7 @@
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
+//! | [`table`] | what `kubectl get` shows |
 
 pub mod admission;
 pub mod allocator;
@@ -18,14 +19,7 @@ pub mod manifest;
 pub mod pipeline;
 pub mod read;
 pub mod recorder;
-mod table {
-    pub(crate) fn columns(_: &coracle_core::Kind) -> Vec<serde_json::Value> {
-        Vec::new()
-    }
-    pub(crate) fn cells(_: &coracle_core::Object, _: jiff::Timestamp) -> Vec<serde_json::Value> {
-        Vec::new()
-    }
-}
+pub mod table;
 
 pub use admission::Admission;
 pub use client::{Api, Client};
