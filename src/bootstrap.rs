@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::discovery::v1::{self as discovery, Endpoint, EndpointConditions, EndpointSlice};
 use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -24,9 +24,8 @@ pub(crate) async fn bootstrap(
     definitions: Vec<CustomResourceDefinition>,
     endpoint: Option<SocketAddr>,
 ) -> Result<(), Status> {
-    let namespaces = NAMESPACES.into_iter().map(|name| {
-        Request::create(Namespace { metadata: named(name), ..Namespace::default() })
-    });
+    let namespaces =
+        NAMESPACES.into_iter().map(|name| Request::create(Namespace { metadata: named(name), ..Namespace::default() }));
     create_all(gateway, namespaces.collect()).await?;
     let mut requests = vec![
         Request::create(kubernetes_service()),
@@ -76,7 +75,12 @@ fn kubernetes_service() -> Service {
 
 /// Where the API listens: upstream's API server keeps these by itself, since the Service has no selector.
 fn endpoints(address: SocketAddr) -> Request {
-    let port = EndpointPort { name: Some("https".to_owned()), port: address.port().into(), protocol: Some("TCP".to_owned()), ..EndpointPort::default() };
+    let port = EndpointPort {
+        name: Some("https".to_owned()),
+        port: address.port().into(),
+        protocol: Some("TCP".to_owned()),
+        ..EndpointPort::default()
+    };
     let subset = EndpointSubset {
         addresses: Some(vec![EndpointAddress { ip: address.ip().to_string(), ..EndpointAddress::default() }]),
         ports: Some(vec![port]),
@@ -114,7 +118,9 @@ fn service_network() -> ServiceCIDR {
 fn priority_class(name: &str, value: i32) -> PriorityClass {
     let description = match name {
         "system-node-critical" => "Used for system critical pods that must not be moved from their current node.",
-        _ => "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        _ => {
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."
+        }
     };
     PriorityClass {
         metadata: named(name),

@@ -108,7 +108,9 @@ impl Cluster {
     pub fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
         match &self.served {
             Some(served) => served.write_kubeconfig(path),
-            None => Err(io::Error::new(io::ErrorKind::NotConnected, "the cluster does not serve: call `.serve(address)`")),
+            None => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, "the cluster does not serve: call `.serve(address)`"))
+            }
         }
     }
 
@@ -133,7 +135,8 @@ impl Cluster {
     /// 404 if there is no such pod.
     pub fn explain(&self, namespace: &str, pod: &str) -> Result<Explanation, Status> {
         let pod = self.api().namespaced::<Pod>(namespace).get(pod)?;
-        let mut snapshot = self.snapshot.lock().map_err(|_| Status::new(Reason::InternalError, "the scheduler failed"))?;
+        let mut snapshot =
+            self.snapshot.lock().map_err(|_| Status::new(Reason::InternalError, "the scheduler failed"))?;
         let pod: Arc<PodInfo> = snapshot.read(pod);
         Ok(explain(&Framework::new(0), &pod, &snapshot))
     }

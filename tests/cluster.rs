@@ -18,8 +18,12 @@ async fn tmp() {
     for pod in api.namespaced::<Pod>("default").list() {
         println!("{}", serde_json::to_string(&*pod).unwrap());
     }
-    for m in cluster.controllers() { println!("{m:?}"); }
-    for e in api.all::<coracle::k8s_openapi::api::core::v1::Event>().list() { println!("{:?} {:?}", e.reason, e.message); }
+    for m in cluster.controllers() {
+        println!("{m:?}");
+    }
+    for e in api.all::<coracle::k8s_openapi::api::core::v1::Event>().list() {
+        println!("{:?} {:?}", e.reason, e.message);
+    }
     println!("{:?}", cluster.shutdown().await);
     panic!();
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use coracle_controllers::{Context, Error, ErasedController, Next};
+use coracle_controllers::{Context, ErasedController, Error, Next};
 use coracle_core::{Event, Gateway, GroupResource, ObjectRef, World};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use futures::{FutureExt as _, future::BoxFuture};
