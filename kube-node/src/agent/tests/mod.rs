@@ -15,13 +15,17 @@ use self::scripted::Scripted;
 use super::{Node, Router};
 
 async fn started() -> (Arc<Cluster>, Arc<Scripted>, CancellationToken) {
+    started_with(Node::without_files).await
+}
+
+async fn started_with(more: impl Fn(Node) -> Node) -> (Arc<Cluster>, Arc<Scripted>, CancellationToken) {
     let cluster = Cluster::new();
     let router = Arc::new(Router::new(cluster.clone()));
     let runtime = Arc::new(Scripted::new(cluster.clock()));
     let shutdown = CancellationToken::new();
     let (routed, stop) = (router.clone(), shutdown.clone());
     tokio::spawn(async move { routed.run(stop).await });
-    let node = Node::shared("n", runtime.clone()).without_files();
+    let node = more(Node::shared("n", runtime.clone()));
     tokio::spawn(node.run(cluster.clone(), router, shutdown.clone()));
     tokio::time::sleep(Duration::from_secs(1)).await;
     (cluster, runtime, shutdown)
@@ -99,4 +103,31 @@ async fn a_node_says_that_it_lives_and_that_it_stops() {
     shutdown.cancel();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(ready(), "False");
+}
+
+#[tokio::test(start_paused = true)]
+async fn volumes_follow_their_sources_and_go_with_the_pod() {
+    let root = std::env::temp_dir().join(format!("node-test-{}", std::process::id()));
+    let (cluster, _runtime, _shutdown) = started_with(|node| node.root(&root)).await;
+    let second = || tokio::time::sleep(Duration::from_secs(1));
+    cluster.put(pod("web", "{containers: [{name: a, image: run}], volumes: [{name: v, configMap: {name: map}}]}"));
+    second().await;
+    // Once at first, once more after half a second.
+    assert_eq!(cluster.told("web"), ["FailedMount", "FailedMount"]);
+    let map = |value: &str| -> k8s_openapi::api::core::v1::ConfigMap {
+        serde_saphyr::from_str(&format!("metadata: {{name: map, namespace: ns}}\ndata: {{k: {value}}}")).unwrap()
+    };
+    let directory = root.join("pods").join(cluster.pod("web").unwrap().metadata.uid.as_deref().unwrap());
+    let shown = || std::fs::read_to_string(directory.join("volumes/v/k")).unwrap();
+    cluster.put(map("one"));
+    second().await;
+    assert_eq!(shown(), "one");
+    assert_eq!(cluster.pod("web").unwrap().status.as_ref().unwrap().phase.as_deref(), Some("Running"));
+    cluster.put(map("two"));
+    second().await;
+    assert_eq!(shown(), "two");
+    cluster.mark_deleted("web", 0);
+    second().await;
+    assert!(cluster.pod("web").is_none() && !directory.exists());
+    std::fs::remove_dir_all(root).unwrap();
 }
