@@ -60,6 +60,7 @@ impl Heart {
             tokio::pin!(next);
             loop {
                 tokio::select! {
+                    biased;
                     () = &mut next => break,
                     () = self.first.notified() => self.lease_new(gateway).await,
                 }
