@@ -301,8 +301,9 @@ mod tests {
             .iter()
             .map(|(text, error)| Ok(LogLine { at, error: *error, text: Bytes::from((*text).to_owned()) }))
             .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let text: Vec<Bytes> =
-            futures::executor::block_on(options.format(futures::stream::iter(lines).boxed()).try_collect()).unwrap();
+            runtime.block_on(options.format(futures::stream::iter(lines).boxed()).try_collect()).unwrap();
         assert_eq!(String::from_utf8(text.concat()).unwrap(), expected, "{query}");
     }
 

@@ -95,7 +95,8 @@ fn named(resource: &str, target: &MetricTarget, current: Option<&MetricValueStat
     if target.average_value.is_some() {
         return format!("{resource}: {}", average(target, current));
     }
-    let percent = |share: Option<i32>, absent: &str| share.map_or_else(|| absent.to_owned(), |share| format!("{share}%"));
+    let percent =
+        |share: Option<i32>, absent: &str| share.map_or_else(|| absent.to_owned(), |share| format!("{share}%"));
     let current = percent(current.and_then(|current| current.average_utilization), UNKNOWN);
     format!("{resource}: {current}/{}", percent(target.average_utilization, "<auto>"))
 }

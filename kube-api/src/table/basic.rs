@@ -28,12 +28,7 @@ fn config_map(map: &ConfigMap, now: Timestamp) -> Vec<Value> {
 pub(super) static SECRET: Printer = printer!(
     Secret,
     secret,
-    [
-        NAME,
-        string("Type", field("core.v1.Secret", "type")),
-        string("Data", field("core.v1.Secret", "data")),
-        AGE
-    ]
+    [NAME, string("Type", field("core.v1.Secret", "type")), string("Data", field("core.v1.Secret", "data")), AGE]
 );
 
 fn secret(secret: &Secret, now: Timestamp) -> Vec<Value> {
@@ -57,10 +52,7 @@ pub(super) static RESOURCE_QUOTA: Printer = printer!(
     resource_quota,
     [
         NAME,
-        string(
-            "Request",
-            text("Request represents a minimum amount of cpu/memory that a container may consume.")
-        ),
+        string("Request", text("Request represents a minimum amount of cpu/memory that a container may consume.")),
         string(
             "Limit",
             text(

@@ -153,7 +153,8 @@ fn storage_version(version: &StorageVersion, now: Timestamp) -> Vec<Value> {
     let no_status = StorageVersionStatus::default();
     let status = version.status.as_ref().unwrap_or(&no_status);
     let servers = status.storage_versions.iter().flatten();
-    let servers: Vec<_> = servers.map(|server| format!("{}={}", server.api_server_id, server.encoding_version)).collect();
+    let servers: Vec<_> =
+        servers.map(|server| format!("{}={}", server.api_server_id, server.encoding_version)).collect();
     row![
         plain(&version.metadata.name),
         given(&status.common_encoding_version, UNSET),
@@ -170,6 +171,7 @@ pub(super) static STORAGE_VERSION_MIGRATION: Printer = printer!(
 
 fn storage_version_migration(migration: &StorageVersionMigration, _now: Timestamp) -> Vec<Value> {
     let resource = migration.spec.as_ref().map(|spec| &spec.resource);
-    let resource = resource.map(|it| if it.group.is_empty() { it.resource.clone() } else { format!("{}.{}", it.resource, it.group) });
+    let resource = resource
+        .map(|it| if it.group.is_empty() { it.resource.clone() } else { format!("{}.{}", it.resource, it.group) });
     row![plain(&migration.metadata.name), resource.unwrap_or_default()]
 }

@@ -14,11 +14,11 @@
 mod admission;
 mod age;
 mod autoscaling;
+mod basic;
 mod batch;
 mod certificates;
 mod cluster;
 mod column;
-mod basic;
 mod custom;
 mod event;
 mod flowcontrol;

@@ -81,7 +81,11 @@ fn endpoints(endpoints: &Endpoints, now: Timestamp) -> Vec<Value> {
             ports => addresses.extend(ports.iter().flat_map(|port| ips().map(|ip| host_port(ip, port.port)))),
         }
     }
-    let shown = if endpoints.subsets.iter().flatten().next().is_none() { NONE.to_owned() } else { first(&addresses, SHOWN, ",") };
+    let shown = if endpoints.subsets.iter().flatten().next().is_none() {
+        NONE.to_owned()
+    } else {
+        first(&addresses, SHOWN, ",")
+    };
     row![plain(&endpoints.metadata.name), shown, age(&endpoints.metadata, now)]
 }
 
@@ -107,7 +111,8 @@ fn endpoint_slice(slice: &EndpointSlice, now: Timestamp) -> Vec<Value> {
         None => given(&port.name, "*").to_owned(),
     };
     let ports: Vec<_> = slice.ports.iter().flatten().map(port).collect();
-    let addresses: Vec<_> = slice.endpoints.iter().flatten().flat_map(|endpoint| &endpoint.addresses).cloned().collect();
+    let addresses: Vec<_> =
+        slice.endpoints.iter().flatten().flat_map(|endpoint| &endpoint.addresses).cloned().collect();
     row![
         plain(&slice.metadata.name),
         slice.address_type.as_str(),
@@ -203,7 +208,11 @@ pub(super) static SERVICE_CIDR: Printer =
 
 fn service_cidr(ranges: &ServiceCIDR, now: Timestamp) -> Vec<Value> {
     let cidrs = ranges.spec.as_ref().and_then(|spec| spec.cidrs.as_ref());
-    row![plain(&ranges.metadata.name), cidrs.map_or_else(String::new, |cidrs| cidrs.join(",")), age(&ranges.metadata, now)]
+    row![
+        plain(&ranges.metadata.name),
+        cidrs.map_or_else(String::new, |cidrs| cidrs.join(",")),
+        age(&ranges.metadata, now)
+    ]
 }
 
 pub(super) static IP_ADDRESS: Printer =

@@ -122,9 +122,10 @@ fn observe(spec: &PodSpec, status: &PodStatus) -> Observation {
 
 /// The phase, unless the status gives a reason of its own or a gate still holds the pod back.
 fn first_reason(status: &PodStatus) -> String {
-    let is_gated = status.conditions.iter().flatten().any(|condition| {
-        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated")
-    });
+    let is_gated =
+        status.conditions.iter().flatten().any(|condition| {
+            condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated")
+        });
     if is_gated { "SchedulingGated".to_owned() } else { or(plain(&status.reason), plain(&status.phase)).to_owned() }
 }
 

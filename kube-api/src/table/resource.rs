@@ -19,11 +19,7 @@ fn device_class(class: &DeviceClass, now: Timestamp) -> Vec<Value> {
 pub(super) static RESOURCE_CLAIM: Printer = printer!(
     ResourceClaim,
     resource_claim,
-    [
-        NAME,
-        string("State", text("A summary of the current state (allocated, pending, reserved, etc.).")),
-        AGE
-    ]
+    [NAME, string("State", text("A summary of the current state (allocated, pending, reserved, etc.).")), AGE]
 );
 
 fn resource_claim(claim: &ResourceClaim, now: Timestamp) -> Vec<Value> {

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::age::age;
 use super::column::{CREATED_AT, CUSTOM_AGE, NAME};
 use super::{
-    Printer, admission, autoscaling, basic, batch, certificates, cluster, event, flowcontrol, network, node, pod,
-    rbac, resource, row, storage, workloads,
+    Printer, admission, autoscaling, basic, batch, certificates, cluster, event, flowcontrol, network, node, pod, rbac,
+    resource, row, storage, workloads,
 };
 
 /// The printer of a kind.

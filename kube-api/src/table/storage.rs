@@ -105,12 +105,8 @@ fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
 
 /// Abbreviated, none twice, in a fixed order. Source: core helper `GetAccessModesAsString`.
 fn access_modes(modes: Option<&[String]>) -> String {
-    const ABBREVIATIONS: [(&str, &str); 4] = [
-        ("ReadWriteOnce", "RWO"),
-        ("ReadOnlyMany", "ROX"),
-        ("ReadWriteMany", "RWX"),
-        ("ReadWriteOncePod", "RWOP"),
-    ];
+    const ABBREVIATIONS: [(&str, &str); 4] =
+        [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
     let has = |mode: &str| modes.unwrap_or_default().iter().any(|given| given == mode);
     ABBREVIATIONS.iter().filter(|(mode, _)| has(mode)).map(|(_, short)| *short).collect::<Vec<_>>().join(",")
 }
@@ -179,11 +175,7 @@ fn volume_attachment(attachment: &VolumeAttachment, now: Timestamp) -> Vec<Value
 pub(super) static CSI_NODE: Printer = printer!(
     CSINode,
     csi_node,
-    [
-        NAME,
-        integer("Drivers", text("Drivers indicates the number of CSI drivers registered on the node")),
-        AGE,
-    ]
+    [NAME, integer("Drivers", text("Drivers indicates the number of CSI drivers registered on the node")), AGE,]
 );
 
 fn csi_node(node: &CSINode, now: Timestamp) -> Vec<Value> {
@@ -207,9 +199,10 @@ pub(super) static CSI_DRIVER: Printer = printer!(
 
 fn csi_driver(driver: &CSIDriver, now: Timestamp) -> Vec<Value> {
     let spec = &driver.spec;
-    let audiences = spec.token_requests.as_ref().map(|requests| {
-        requests.iter().map(|request| request.audience.as_str()).collect::<Vec<_>>().join(",")
-    });
+    let audiences = spec
+        .token_requests
+        .as_ref()
+        .map(|requests| requests.iter().map(|request| request.audience.as_str()).collect::<Vec<_>>().join(","));
     row![
         plain(&driver.metadata.name),
         spec.attach_required.unwrap_or(true),
