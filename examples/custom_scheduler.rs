@@ -50,7 +50,7 @@ fn deployment(team: &str, replicas: i32) -> Result<Deployment, serde_json::Error
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let scheduler = Together { default: Framework::new(1), pods_per_node_max: 4 };
-    let cluster = Cluster::builder().scheduler(scheduler).nodes(6, Node::simulated("node")).start().await?;
+    let cluster = Cluster::builder().scheduler(scheduler).nodes(6, Node::simulated()).start().await?;
     let deployments = cluster.api().namespaced::<Deployment>("default");
     for (team, replicas) in [("red", 6), ("blue", 4)] {
         deployments.create(deployment(team, replicas)?).await?;

@@ -58,7 +58,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cluster = Cluster::builder().store(Audited::new(Memory::default(), trail)).start().await?;
     let namespace = serde_json::from_str::<Namespace>(r#"{"metadata": {"name": "shop"}}"#)?;
     cluster.api().all::<Namespace>().create(namespace).await?;
-    let settings = serde_json::from_str::<ConfigMap>(r#"{"metadata": {"name": "settings"}, "data": {"color": "red"}}"#)?;
+    let settings =
+        serde_json::from_str::<ConfigMap>(r#"{"metadata": {"name": "settings"}, "data": {"color": "red"}}"#)?;
     let settings_api = cluster.api().namespaced::<ConfigMap>("shop");
     settings_api.create(settings).await?;
     settings_api.delete("settings").await?;

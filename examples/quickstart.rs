@@ -2,10 +2,10 @@
 //!
 //! `cargo run --release --example quickstart`
 
-#[path = "support/server.rs"]
-mod server;
 #[path = "support/client.rs"]
 mod client;
+#[path = "support/server.rs"]
+mod server;
 
 use std::error::Error;
 

@@ -16,7 +16,7 @@ const PODS: i32 = 10_000;
 #[allow(clippy::disallowed_methods, reason = "the example measures real time from outside the cluster")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    let cluster = Cluster::builder().nodes(NODES, Node::simulated("node")).start().await?;
+    let cluster = Cluster::builder().nodes(NODES, Node::simulated()).start().await?;
     println!("{NODES} nodes are there after {:.0?}", began.elapsed());
 
     let labels = json!({"app": "big"});

@@ -1,12 +1,17 @@
 //! What every cluster has before anyone asks: its namespaces, its own Service, the system's priority classes.
 
+use std::net::SocketAddr;
+
 use coracle_core::{Gateway, Request, Status};
-use k8s_openapi::api::core::v1::{Namespace, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
+};
+use k8s_openapi::api::discovery::v1::{self as discovery, Endpoint, EndpointConditions, EndpointSlice};
 use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -17,10 +22,10 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 pub(crate) async fn bootstrap(
     gateway: &dyn Gateway,
     definitions: Vec<CustomResourceDefinition>,
+    endpoint: Option<SocketAddr>,
 ) -> Result<(), Status> {
-    let namespaces = NAMESPACES.into_iter().map(|name| {
-        Request::create(Namespace { metadata: named(name), ..Namespace::default() })
-    });
+    let namespaces =
+        NAMESPACES.into_iter().map(|name| Request::create(Namespace { metadata: named(name), ..Namespace::default() }));
     create_all(gateway, namespaces.collect()).await?;
     let mut requests = vec![
         Request::create(kubernetes_service()),
@@ -28,6 +33,7 @@ pub(crate) async fn bootstrap(
         Request::create(priority_class("system-cluster-critical", 2_000_000_000)),
         Request::create(priority_class("system-node-critical", 2_000_001_000)),
     ];
+    requests.extend(endpoint.into_iter().flat_map(|endpoint| [endpoints(endpoint), endpoint_slice(endpoint)]));
     requests.extend(definitions.into_iter().map(Request::create));
     create_all(gateway, requests).await
 }
@@ -67,6 +73,43 @@ fn kubernetes_service() -> Service {
     }
 }
 
+/// Where the API listens: upstream's API server keeps these by itself, since the Service has no selector.
+fn endpoints(address: SocketAddr) -> Request {
+    let port = EndpointPort {
+        name: Some("https".to_owned()),
+        port: address.port().into(),
+        protocol: Some("TCP".to_owned()),
+        ..EndpointPort::default()
+    };
+    let subset = EndpointSubset {
+        addresses: Some(vec![EndpointAddress { ip: address.ip().to_string(), ..EndpointAddress::default() }]),
+        ports: Some(vec![port]),
+        ..EndpointSubset::default()
+    };
+    let labels = [("endpointslice.kubernetes.io/skip-mirror".to_owned(), "true".to_owned())].into();
+    let metadata = ObjectMeta { namespace: Some("default".to_owned()), labels: Some(labels), ..named("kubernetes") };
+    Request::create(Endpoints { metadata, subsets: Some(vec![subset]) })
+}
+
+fn endpoint_slice(address: SocketAddr) -> Request {
+    let labels = [("kubernetes.io/service-name".to_owned(), "kubernetes".to_owned())].into();
+    let conditions = EndpointConditions { ready: Some(true), ..EndpointConditions::default() };
+    let endpoint =
+        Endpoint { addresses: vec![address.ip().to_string()], conditions: Some(conditions), ..Endpoint::default() };
+    let port = discovery::EndpointPort {
+        name: Some("https".to_owned()),
+        port: Some(address.port().into()),
+        protocol: Some("TCP".to_owned()),
+        ..discovery::EndpointPort::default()
+    };
+    Request::create(EndpointSlice {
+        metadata: ObjectMeta { namespace: Some("default".to_owned()), labels: Some(labels), ..named("kubernetes") },
+        address_type: if address.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
+        endpoints: Some(vec![endpoint]),
+        ports: Some(vec![port]),
+    })
+}
+
 fn service_network() -> ServiceCIDR {
     let spec = ServiceCIDRSpec { cidrs: Some(vec!["10.96.0.0/16".to_owned()]) };
     ServiceCIDR { metadata: named("kubernetes"), spec: Some(spec), status: None }
@@ -75,7 +118,9 @@ fn service_network() -> ServiceCIDR {
 fn priority_class(name: &str, value: i32) -> PriorityClass {
     let description = match name {
         "system-node-critical" => "Used for system critical pods that must not be moved from their current node.",
-        _ => "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        _ => {
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."
+        }
     };
     PriorityClass {
         metadata: named(name),

@@ -1,15 +1,19 @@
 //! The sentence that makes a cluster: each word replaces or adds one part, `start` wires them.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use coracle_api::http::ApiServer;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
+use coracle_controllers::builtin::Options;
 use coracle_controllers::{Controller, ErasedController, erase};
-use coracle_core::{Clock, Entropy, Gateway, Kinds};
+use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds};
+use coracle_node::agent::{Node, Router};
 use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
 use coracle_store::{Memory, Store};
+use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::bootstrap::bootstrap;
 use crate::clock::{SystemClock, VirtualClock};
@@ -17,7 +21,10 @@ use crate::cluster::Cluster;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::kinds::{self, CustomKind};
-use crate::scheduling;
+use crate::parts::Parts;
+use crate::scheduling::{self, SharedSnapshot};
+use crate::serving::Door;
+use crate::streams::Streams;
 
 /// What a cluster will be made of. Everything has a default: a memory store, system time, all built-in controllers, the
 /// default scheduler, no nodes, no listening socket.
@@ -31,6 +38,8 @@ pub struct Builder {
     controllers: Vec<Box<dyn ErasedController>>,
     admission: Vec<Box<dyn Admission>>,
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
+    nodes: Vec<Node>,
+    address: Option<SocketAddr>,
 }
 
 impl Default for Builder {
@@ -45,6 +54,8 @@ impl Default for Builder {
             controllers: Vec::new(),
             admission: Vec::new(),
             schedulers: Vec::new(),
+            nodes: Vec::new(),
+            address: None,
         }
     }
 }
@@ -128,7 +139,29 @@ impl Builder {
         component(self)
     }
 
-    /// Starts the cluster. When this returns, the API answers and pods can be created in `default`.
+    /// Adds a node.
+    #[must_use]
+    pub fn node(mut self, node: Node) -> Self {
+        self.nodes.push(node);
+        self
+    }
+
+    /// Adds so many nodes: `.nodes(1000, Node::simulated())`, or any function from a number to a node.
+    #[must_use]
+    pub fn nodes(mut self, count: usize, make: impl FnMut(usize) -> Node) -> Self {
+        self.nodes.extend((0..count).map(make));
+        self
+    }
+
+    /// Listens on an address (port 0 for any that is free), with TLS and a client certificate for the owner: see
+    /// [`Cluster::address`] and [`Cluster::write_kubeconfig`].
+    #[must_use]
+    pub fn serve(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
     /// If the store cannot be read, an address cannot be listened on, or a node cannot be started; nothing is left running.
@@ -138,54 +171,104 @@ impl Builder {
         }
         let clock: Arc<dyn Clock> =
             if self.virtual_time { Arc::new(VirtualClock::default()) } else { Arc::new(SystemClock) };
+        let door = match self.address {
+            Some(address) => Some(Door::open(address, &*clock).await.map_err(Error::Serve)?),
+            None => None,
+        };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
         let mut admission = coracle_api::admission::builtin();
         admission.extend(self.admission);
         let ledger = Ledger::open(self.store, self.kinds).await?;
         let pipeline = Arc::new(Pipeline::new(ledger, Settings { clock, entropy: entropy.clone(), admission }));
         let gateway: Arc<dyn Gateway> = pipeline.clone();
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        // From here on, an early return drops this guard and stops what was started.
-        let guard = stop.clone().drop_guard();
-
-        spawn_until(&tasks, &stop, {
-            let pipeline = pipeline.clone();
-            async move { pipeline.ledger().follow().await }
-        });
-        spawn_until(&tasks, &stop, {
-            let pipeline = pipeline.clone();
-            async move { pipeline.recorder().run(&*pipeline).await }
-        });
-        bootstrap(&*gateway, self.definitions).await.map_err(Error::Bootstrap)?;
+        let parts = Parts::default();
+        start_base(&parts, &pipeline);
+        let endpoint = door.as_ref().map(Door::address);
+        bootstrap(&*gateway, self.definitions, endpoint).await.map_err(Error::Bootstrap)?;
 
         let mut controllers = self.controllers;
         if self.builtin_controllers {
-            controllers.extend(builtin_tmp());
+            let options = Options { root_ca: door.as_ref().map(Door::root_ca), ..Options::default() };
+            controllers.extend(coracle_controllers::builtin(options));
         }
-        let driver = Driver::start(controllers, &gateway, &tasks, &stop);
+        let driver = Driver::start(controllers, &gateway, &parts.deciders);
         let mut schedulers = self.schedulers;
         if !schedulers.iter().any(|(name, _)| name == DEFAULT_SCHEDULER) {
             schedulers.push((DEFAULT_SCHEDULER.to_owned(), Box::new(Framework::new(entropy.next()))));
         }
+        let mut snapshot = SharedSnapshot::default();
         for (name, scheduler) in schedulers {
-            spawn_until(&tasks, &stop, scheduling::run(name, scheduler, gateway.clone(), Default::default()));
+            let own = SharedSnapshot::default();
+            if name == DEFAULT_SCHEDULER {
+                snapshot = own.clone();
+            }
+            parts.deciders.spawn(scheduling::run(name, scheduler, gateway.clone(), own));
         }
-        let _disarmed = guard.disarm();
-        Ok(Cluster { pipeline, driver, tasks, stop })
+        let router = Arc::new(Router::new(gateway.clone()));
+        start_nodes(&parts, &gateway, &router, self.nodes).await?;
+        if self.builtin_controllers {
+            ready_for_pods(&*gateway).await;
+        }
+
+        let store = pipeline.ledger().store().clone();
+        let server = ApiServer::new(gateway, store).with_streams(Arc::new(Streams(router.clone())));
+        let server = Arc::new(server);
+        let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
+        Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })
     }
 }
 
-/// Runs a part until the cluster stops.
-fn spawn_until(tasks: &TaskTracker, stop: &CancellationToken, part: impl Future<Output = ()> + Send + 'static) {
-    tasks.spawn(stop.clone().run_until_cancelled_owned(part));
+/// What everything else stands on: the way from the store to the world, and from happenings to Events.
+fn start_base(parts: &Parts, pipeline: &Arc<Pipeline>) {
+    let ledger = pipeline.clone();
+    parts.base.spawn(async move { ledger.ledger().follow().await });
+    let recorder = pipeline.clone();
+    parts.base.spawn(async move { recorder.recorder().run(&*recorder).await });
 }
 
-fn builtin_tmp() -> Vec<Box<dyn ErasedController>> {
-    vec![
-        erase(coracle_controllers::deployment::Deployments),
-        erase(coracle_controllers::replica_set::Replicas::<k8s_openapi::api::apps::v1::ReplicaSet>::new()),
-        Box::new(coracle_controllers::garbage::GarbageCollector),
-        erase(coracle_controllers::namespace::Namespaces),
-        erase(coracle_controllers::defaults::ServiceAccounts),
-    ]
+/// Starts nodes and waits until each is registered.
+async fn start_nodes(
+    parts: &Parts,
+    gateway: &Arc<dyn Gateway>,
+    router: &Arc<Router>,
+    nodes: Vec<Node>,
+) -> Result<(), Error> {
+    let (routing, stop) = (router.clone(), parts.base.stop.clone());
+    parts.base.tasks.spawn(async move { routing.run(stop).await });
+    let (failed, mut failure) = tokio::sync::mpsc::channel(1);
+    let (world, mut changes) = gateway.feed().follow(Some(&GroupResource::of::<core::v1::Node>()));
+    let mut awaited: BTreeSet<Arc<str>> = nodes.iter().map(|node| node.name().clone()).collect();
+    awaited.retain(|name| world.get::<core::v1::Node>("", name).is_none());
+    for node in nodes {
+        let (gateway, router, stop) = (gateway.clone(), router.clone(), parts.nodes.stop.clone());
+        let failed = failed.clone();
+        parts.nodes.tasks.spawn(async move {
+            let name = node.name().to_string();
+            if let Err(status) = node.run(gateway, router, stop).await {
+                tracing::error!(node = name, %status, "a node ended");
+                // Nobody listens once the cluster has started; the line above has told it.
+                let _heard = failed.try_send(Error::Node { node: name, why: status.to_string() });
+            }
+        });
+    }
+    while !awaited.is_empty() {
+        tokio::select! {
+            biased;
+            Some(error) = failure.recv() => return Err(error),
+            // Told too much at once to keep all of it: the world has everything.
+            _heard_of_nodes = changes.next(usize::MAX) => {}
+        }
+        let world = gateway.feed().world();
+        awaited.retain(|name| world.get::<core::v1::Node>("", name).is_none());
+    }
+    Ok(())
+}
+
+/// Pods need the ServiceAccount `default`, which a controller makes.
+async fn ready_for_pods(gateway: &dyn Gateway) {
+    let (mut world, mut changes) = gateway.feed().follow(Some(&GroupResource::of::<core::v1::ServiceAccount>()));
+    while world.get::<core::v1::ServiceAccount>("default", "default").is_none() {
+        let _events = changes.next(usize::MAX).await;
+        world = gateway.feed().world();
+    }
 }

@@ -1,15 +1,26 @@
 //! A running cluster as a value.
 
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coracle_api::http::ApiServer;
 use coracle_api::{Client, Pipeline};
-use coracle_core::{Entropy, Gateway, World};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use coracle_core::{Entropy, Gateway, Reason, Status, User, World};
+use coracle_node::agent::Router;
+use coracle_node::runtime::LogOptions;
+use coracle_node::streams::PodStreams as _;
+use coracle_sched::{Explanation, Framework, PodInfo, explain};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
 
 use crate::builder::Builder;
 use crate::driver::{Driver, Metrics};
+use crate::parts::Parts;
+use crate::scheduling::SharedSnapshot;
+use crate::serving::Served;
 
 /// A running cluster. Dropping it stops it; [`Cluster::shutdown`] stops it and says how that went.
 ///
@@ -18,20 +29,21 @@ use crate::driver::{Driver, Metrics};
 pub struct Cluster {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) driver: Driver,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) stop: CancellationToken,
+    pub(crate) router: Arc<Router>,
+    pub(crate) snapshot: SharedSnapshot,
+    pub(crate) server: Arc<ApiServer>,
+    pub(crate) served: Option<Served>,
+    pub(crate) parts: Parts,
 }
 
 /// How a shutdown went.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {
-    /// Whether every part ended by itself.
-    pub complete: bool,
-    /// Parts that were still running when patience ran out.
+    /// Tasks that were still running when patience ran out. Zero if all went well.
     pub left: usize,
 }
 
-/// How long [`Cluster::shutdown`] waits for the parts to end: a pod's usual grace and a little more.
+/// How long [`Cluster::shutdown`] waits for each group of parts to end: a pod's usual grace and a little more.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 impl Cluster {
@@ -71,17 +83,69 @@ impl Cluster {
         self.pipeline.entropy()
     }
 
-    /// Stops every part and waits until it has ended.
-    pub async fn shutdown(self) -> Shutdown {
-        self.stop.cancel();
-        self.tasks.close();
-        let complete = tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_ok();
-        Shutdown { complete, left: self.tasks.len() }
+    /// The cluster's API as another user sees it, in process.
+    #[must_use]
+    pub fn kube_client_as(&self, user: User) -> kube::Client {
+        kube::Client::new(self.server.in_process(Arc::new(user)), "default")
     }
-}
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.stop.cancel();
+    /// The ecosystem's client, in process and without a socket, as the cluster's owner.
+    #[must_use]
+    pub fn kube_client(&self) -> kube::Client {
+        kube::Client::new(self.server.in_process(User::owner()), "default")
+    }
+
+    /// Where the cluster listens, if it serves.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.served.as_ref().map(|served| served.serving.address())
+    }
+
+    /// Writes a kubeconfig of the cluster's owner, readable by the user only (mode 0600).
+    ///
+    /// # Errors
+    /// If the cluster does not serve, or the file cannot be written.
+    pub fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
+        match &self.served {
+            Some(served) => served.write_kubeconfig(path),
+            None => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, "the cluster does not serve: call `.serve(address)`"))
+            }
+        }
+    }
+
+    /// What a pod's only container has printed so far.
+    ///
+    /// # Errors
+    /// 404 if there is no such pod, 400 if it has not started, or has several containers.
+    pub async fn logs(&self, namespace: &str, pod: &str) -> Result<String, Status> {
+        let pod = self.api().namespaced::<Pod>(namespace).get(pod)?;
+        let mut lines = self.router.logs(&pod, "", false, LogOptions::default()).await?;
+        let mut text = Vec::new();
+        while let Some(line) = lines.next().await {
+            text.extend_from_slice(&line.map_err(Status::internal)?.text);
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Why a pod is placed where it is, or nowhere, as the default scheduler sees it: each node's objection, or its score by
+    /// plugin.
+    ///
+    /// # Errors
+    /// 404 if there is no such pod.
+    pub fn explain(&self, namespace: &str, pod: &str) -> Result<Explanation, Status> {
+        let pod = self.api().namespaced::<Pod>(namespace).get(pod)?;
+        let mut snapshot =
+            self.snapshot.lock().map_err(|_| Status::new(Reason::InternalError, "the scheduler failed"))?;
+        let pod: Arc<PodInfo> = snapshot.read(pod);
+        Ok(explain(&Framework::new(0), &pod, &snapshot))
+    }
+
+    /// Stops every part in order: first what decides, then the nodes with their pods, last the rest.
+    pub async fn shutdown(mut self) -> Shutdown {
+        if let Some(served) = self.served.take() {
+            served.serving.shutdown().await;
+        }
+        Shutdown { left: self.parts.end(PATIENCE).await }
     }
 }

@@ -4,7 +4,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use coracle::{Cluster, Node};
 //!
-//! let cluster = Cluster::builder().nodes(3, Node::simulated("node")).start().await?;
+//! let cluster = Cluster::builder().nodes(3, Node::simulated()).start().await?;
 //! let pods = cluster.api().namespaced::<coracle::k8s_openapi::api::core::v1::Pod>("default");
 //! println!("{} pods", pods.list().len());
 //! cluster.shutdown().await;
@@ -14,8 +14,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Cluster`], [`Builder`] | a running cluster as a value, and the sentence that makes one |
+//! | `parts` | the running parts, in the order in which they may be stopped |
 //! | `driver` | runs controllers: queues, retries, back-off |
 //! | `scheduling` | runs the scheduler |
+//! | `serving`, `streams` | the cluster on a socket; logs and commands of its pods |
 //! | [`kinds`] | custom kinds from Rust types |
 //! | `bootstrap` | what every cluster has before anyone asks |
 //! | [`clock`] | system time and virtual time |
@@ -27,7 +29,10 @@ mod cluster;
 mod driver;
 mod error;
 pub mod kinds;
+mod parts;
 mod scheduling;
+mod serving;
+mod streams;
 
 pub use builder::Builder;
 pub use cluster::{Cluster, Shutdown};
@@ -41,6 +46,7 @@ pub use coracle_core::{
     Clock, GroupResource, Happening, Object, ObjectKey, Patch, Request, Resource, Response, Revision, Severity, Status,
     Target, World,
 };
+pub use coracle_node::agent::Node;
 pub use coracle_node::runtime::{self, Runtime};
 pub use coracle_sched::{Decision, Scheduler, Snapshot};
 pub use coracle_store::{Memory, Store};

@@ -29,7 +29,8 @@ pub(crate) async fn run(
     gateway: Arc<dyn Gateway>,
     snapshot: SharedSnapshot,
 ) {
-    let reporter: &'static str = if name == coracle_sched::DEFAULT_SCHEDULER { coracle_sched::DEFAULT_SCHEDULER } else { "scheduler" };
+    let reporter: &'static str =
+        if name == coracle_sched::DEFAULT_SCHEDULER { coracle_sched::DEFAULT_SCHEDULER } else { "scheduler" };
     let queue = Queue::new(&name);
     let mut round = Round { name, reporter, scheduler, gateway, snapshot, queue, told: BTreeMap::new() };
     loop {
@@ -130,7 +131,9 @@ impl Round {
         }
         for answer in self.gateway.execute_all(others).await {
             match answer {
-                Err(status) if !status.is_not_found() => tracing::warn!(%status, "a scheduling decision was not carried out"),
+                Err(status) if !status.is_not_found() => {
+                    tracing::warn!(%status, "a scheduling decision was not carried out")
+                }
                 _ => {}
             }
         }
@@ -159,7 +162,13 @@ impl Round {
     }
 
     /// A pod has to wait: says why, once.
-    fn wait(&mut self, pod: &Arc<PodInfo>, why: &Unschedulable, nominated: Option<&Arc<str>>, requests: &mut Vec<Request>) {
+    fn wait(
+        &mut self,
+        pod: &Arc<PodInfo>,
+        why: &Unschedulable,
+        nominated: Option<&Arc<str>>,
+        requests: &mut Vec<Request>,
+    ) {
         {
             let now = self.now();
             let snapshot = self.snapshot.clone();
@@ -197,15 +206,18 @@ fn note_waiting(pod: &PodInfo, message: String, nominated: Option<&Arc<str>>, no
         if nominated.is_some() {
             status.nominated_node_name.clone_from(&nominated);
         }
-        set_condition(status.conditions.get_or_insert_default(), PodCondition {
-            type_: "PodScheduled".to_owned(),
-            status: "False".to_owned(),
-            reason: Some("Unschedulable".to_owned()),
-            message: Some(message.clone()),
-            last_transition_time: Some(coracle_core::time::whole_seconds(now)),
-            observed_generation: generation,
-            ..PodCondition::default()
-        });
+        set_condition(
+            status.conditions.get_or_insert_default(),
+            PodCondition {
+                type_: "PodScheduled".to_owned(),
+                status: "False".to_owned(),
+                reason: Some("Unschedulable".to_owned()),
+                message: Some(message.clone()),
+                last_transition_time: Some(coracle_core::time::whole_seconds(now)),
+                observed_generation: generation,
+                ..PodCondition::default()
+            },
+        );
         Ok(())
     })
 }
@@ -216,14 +228,17 @@ fn preempt(victim: &PodInfo, pod: &PodInfo, node: &str) -> [Request; 2] {
     let message = format!("{}: preempting to accommodate a higher priority pod", pod.scheduler_name());
     let note = Request::edit(Target::of(&*victim.pod).below("status"), move |victim: &mut Pod| {
         let generation = victim.metadata.generation;
-        set_condition(victim.status.get_or_insert_default().conditions.get_or_insert_default(), PodCondition {
-            type_: "DisruptionTarget".to_owned(),
-            status: "True".to_owned(),
-            reason: Some("PreemptionByScheduler".to_owned()),
-            message: Some(message.clone()),
-            observed_generation: generation,
-            ..PodCondition::default()
-        });
+        set_condition(
+            victim.status.get_or_insert_default().conditions.get_or_insert_default(),
+            PodCondition {
+                type_: "DisruptionTarget".to_owned(),
+                status: "True".to_owned(),
+                reason: Some("PreemptionByScheduler".to_owned()),
+                message: Some(message.clone()),
+                observed_generation: generation,
+                ..PodCondition::default()
+            },
+        );
         Ok(())
     });
     [note, Request::delete(&*victim.pod)]

@@ -55,7 +55,8 @@ fn phase(pod: &Pod) -> &str {
 /// Waits until a Deployment's rollout is complete with so many pods.
 pub async fn wait_for(deployments: &Api<Deployment>, replicas: i32) -> Anyhow<()> {
     let complete = |web: Option<&Deployment>| {
-        let Some((status, generation)) = web.and_then(|web| Some((web.status.as_ref()?, web.metadata.generation))) else {
+        let Some((status, generation)) = web.and_then(|web| Some((web.status.as_ref()?, web.metadata.generation)))
+        else {
             return false;
         };
         let counts = [status.replicas, status.updated_replicas, status.available_replicas, status.ready_replicas];

@@ -12,8 +12,8 @@ pub const MANAGER: &str = "coracle";
 /// # Errors
 /// 400 if the text is no YAML, or an object is of a kind that is not served.
 pub fn parse(kinds: &Kinds, text: &str, namespace: &str) -> Result<Vec<Request>, Status> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| Status::bad_request(format!("error parsing manifest: {error}")))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
+        .map_err(|error| Status::bad_request(format!("error parsing manifest: {error}")))?;
     let documents = documents.into_iter().filter(|document| !document.is_null());
     documents.flat_map(items).map(|object| request(kinds, object, namespace)).collect()
 }
@@ -21,10 +21,12 @@ pub fn parse(kinds: &Kinds, text: &str, namespace: &str) -> Result<Vec<Request>,
 /// The objects of a `List`, or the object itself.
 fn items(document: Value) -> Vec<Value> {
     match document {
-        Value::Object(mut list) if list.get("kind").and_then(Value::as_str) == Some("List") => match list.remove("items") {
-            Some(Value::Array(items)) => items,
-            _ => Vec::new(),
-        },
+        Value::Object(mut list) if list.get("kind").and_then(Value::as_str) == Some("List") => {
+            match list.remove("items") {
+                Some(Value::Array(items)) => items,
+                _ => Vec::new(),
+            }
+        }
         object => vec![object],
     }
 }

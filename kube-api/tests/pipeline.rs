@@ -8,8 +8,8 @@ use std::sync::Arc;
 use coracle_api::{Ledger, Pipeline, Settings, admission};
 use coracle_core::selector::{FieldSelector, Selector};
 use coracle_core::{
-    Action, Body, Clock, Effect, Entropy, FieldValidation, Gateway, GroupResource, Kinds, Patch, Request, Response, Status,
-    Target,
+    Action, Body, Clock, Effect, Entropy, FieldValidation, Gateway, GroupResource, Kinds, Patch, Request, Response,
+    Status, Target,
 };
 use coracle_store::Memory;
 use expect_test::{Expect, expect};
@@ -213,11 +213,16 @@ async fn bodies_are_checked_strictly() {
 async fn unknown_fields_warn_by_default() {
     let mut request = create("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dato: {}}");
     request.options.field_validation = FieldValidation::Warn;
-    check(vec![request], &["/dato"], expect![[r#"
+    check(
+        vec![request],
+        &["/dato"],
+        expect![[r#"
         Created x
         warning: unknown field "dato"
         /dato: absent
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -471,7 +476,10 @@ async fn collections_are_deleted_by_selector() {
 #[tokio::test]
 async fn edits_survive_other_writers() {
     let pipeline = pipeline().await;
-    pipeline.execute(create("{apiVersion: v1, kind: ConfigMap, metadata: {name: count}, data: {n: \"0\"}}")).await.unwrap();
+    pipeline
+        .execute(create("{apiVersion: v1, kind: ConfigMap, metadata: {name: count}, data: {n: \"0\"}}"))
+        .await
+        .unwrap();
     let edits = (0..50).map(|_| {
         pipeline.execute(Request::edit(at("configmaps/count"), |map: &mut k8s_openapi::api::core::v1::ConfigMap| {
             let data = map.data.get_or_insert_default();
@@ -491,7 +499,9 @@ async fn edits_survive_other_writers() {
 #[tokio::test]
 async fn services_get_addresses_and_ports() {
     let service = |name: &str, rest: &str| {
-        create(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80}}] {rest}}}}}"))
+        create(&format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80}}] {rest}}}}}"
+        ))
     };
     check(
         vec![

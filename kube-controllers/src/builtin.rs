@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ReplicationController;
 
 use crate::defaults::{RootCa, ServiceAccounts};
 use crate::deployment::Deployments;
+use crate::disruption_budget::DisruptionBudgets;
 use crate::endpoints::{EndpointSlices, LegacyEndpoints};
 use crate::erased::{ErasedController, erase};
 use crate::garbage::GarbageCollector;
@@ -47,7 +48,22 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(NodeLifecycle::new(options.node_grace)),
         erase(TaintEviction),
         erase(PodGarbage::new(options.terminated_pods_max)),
+        erase(DisruptionBudgets),
     ];
     controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));
     controllers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_controller_has_its_own_name() {
+        let mut names: Vec<_> = builtin(Options::default()).iter().map(|controller| controller.name()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
 }

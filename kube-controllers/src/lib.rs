@@ -9,6 +9,7 @@
 //! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
+//! | [`disruption_budget`] | how many pods may be evicted |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`disruption`] | what several planners share |
 
@@ -18,6 +19,7 @@ pub mod controller;
 pub mod defaults;
 pub mod deployment;
 pub mod disruption;
+pub mod disruption_budget;
 pub mod endpoints;
 pub mod erased;
 pub mod garbage;
@@ -28,6 +30,7 @@ pub mod plan;
 pub mod planner;
 pub mod pod_garbage;
 pub mod pods;
+mod portion;
 pub mod replica_set;
 pub mod template_hash;
 #[cfg(test)]

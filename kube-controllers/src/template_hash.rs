@@ -16,7 +16,8 @@ pub fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>) -> Str
     safe_encode(&fnv32a(&bytes).to_string())
 }
 
-fn fnv32a(bytes: &[u8]) -> u32 {
+/// The FNV-1a hash of bytes.
+pub(crate) fn fnv32a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -11,16 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use coracle_controllers::{Context, Error, ErasedController, Next};
+use coracle_controllers::{Context, ErasedController, Error, Next};
 use coracle_core::{Event, Gateway, GroupResource, ObjectRef, World};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::queue::{Outcome, Queue};
+use crate::parts::Group;
 
 /// Changes the dispatcher takes at once.
 const BATCH_MAX: usize = 1_024;
@@ -64,19 +63,18 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Driver {
-    /// Starts controllers; they run until `stop`.
+    /// Starts controllers; they run until their group is stopped.
     pub(crate) fn start(
         controllers: Vec<Box<dyn ErasedController>>,
         gateway: &Arc<dyn Gateway>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
+        group: &Group,
     ) -> Self {
         let workers: Vec<_> = controllers.into_iter().map(|controller| Arc::new(Worker::new(controller))).collect();
         for worker in &workers {
             let context = Context::new(gateway.clone(), worker.controller.name());
-            tasks.spawn(worker.clone().run(context, stop.clone()));
+            group.spawn(worker.clone().run(context));
         }
-        tasks.spawn(dispatch(workers.clone(), gateway.clone(), stop.clone()));
+        group.spawn(dispatch(workers.clone(), gateway.clone()));
         Self { workers }
     }
 
@@ -87,18 +85,13 @@ impl Driver {
 }
 
 /// Hears every change and wakes whom it concerns.
-async fn dispatch(workers: Vec<Arc<Worker>>, gateway: Arc<dyn Gateway>, stop: CancellationToken) {
+async fn dispatch(workers: Vec<Arc<Worker>>, gateway: Arc<dyn Gateway>) {
     let interest = Interest::of(&workers);
     loop {
         let (world, mut changes) = gateway.feed().follow(None);
         workers.iter().for_each(|worker| worker.wake_all(&world));
         loop {
-            let batch = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                batch = changes.next(BATCH_MAX) => batch,
-            };
-            let Ok(events) = batch else {
+            let Ok(events) = changes.next(BATCH_MAX).await else {
                 tracing::warn!("the controllers fell behind the changes and look at everything again");
                 break;
             };
@@ -169,7 +162,7 @@ impl Worker {
         self.wake(keys);
     }
 
-    async fn run(self: Arc<Self>, context: Context, stop: CancellationToken) {
+    async fn run(self: Arc<Self>, context: Context) {
         let mut working = FuturesUnordered::new();
         loop {
             while working.len() < WORKING_MAX {
@@ -179,7 +172,6 @@ impl Worker {
             let due = self.queue().next_due();
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
                 Some((key, result)) = working.next() => self.finish(&key, result),
                 () = self.woken.notified(), if working.len() < WORKING_MAX => {}
                 () = until(due), if working.len() < WORKING_MAX => {}

@@ -56,10 +56,7 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -105,9 +102,7 @@ pub fn to_json(media: Media, body: Bytes) -> Result<Bytes, Status> {
     if media == Media::Json {
         return Ok(body);
     }
-    let refuse = |error: &dyn std::fmt::Display| {
-        Status::bad_request(format!("error converting YAML to JSON: {error}"))
-    };
+    let refuse = |error: &dyn std::fmt::Display| Status::bad_request(format!("error converting YAML to JSON: {error}"));
     let text = std::str::from_utf8(&body).map_err(|error| refuse(&error))?;
     let value: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| refuse(&error))?;
     serde_json::to_vec(&value).map(Bytes::from).map_err(Status::internal)

@@ -198,7 +198,11 @@ fn aggregate(kinds: &Kinds, core: bool, headers: &HeaderMap) -> Response<Body> {
         .filter(|(group, _)| group.is_empty() == core)
         .map(|(group, versions)| {
             let versions: Vec<_> = versions.iter().map(|(version, rows)| aggregated_version(version, rows)).collect();
-            let metadata = if core { json!({"creationTimestamp": null}) } else { json!({"name": group, "creationTimestamp": null}) };
+            let metadata = if core {
+                json!({"creationTimestamp": null})
+            } else {
+                json!({"name": group, "creationTimestamp": null})
+            };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();
@@ -229,7 +233,8 @@ fn aggregated_version(version: &str, rows: &[&Arc<Kind>]) -> Value {
 
 fn aggregated_resource(kind: &Kind) -> Value {
     let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };
-    let response = |(group, version, kind): (&str, &str, &str)| json!({"group": group, "version": version, "kind": kind});
+    let response =
+        |(group, version, kind): (&str, &str, &str)| json!({"group": group, "version": version, "kind": kind});
     let mut value = json!({
         "resource": kind.plural, "responseKind": response((&kind.group, &kind.version, &kind.kind)), "scope": scope,
         "singularResource": kind.singular, "verbs": &*kind.verbs,

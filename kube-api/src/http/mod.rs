@@ -275,8 +275,5 @@ impl std::fmt::Debug for ApiServer {
 
 /// 504. Source: apiserver `filters.WithTimeoutForNonLongRunningRequests`.
 fn timed_out() -> Status {
-    Status::new(
-        Reason::Timeout,
-        "Timeout: request did not complete within the allotted timeout",
-    )
+    Status::new(Reason::Timeout, "Timeout: request did not complete within the allotted timeout")
 }

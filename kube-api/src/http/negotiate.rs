@@ -76,8 +76,12 @@ impl<'a> Clause<'a> {
 
 fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut clauses: Vec<_> =
-        values.flat_map(|value| value.split(',')).map(str::trim).filter(|it| !it.is_empty()).map(Clause::parse).collect();
+    let mut clauses: Vec<_> = values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+        .map(Clause::parse)
+        .collect();
     clauses.sort_by(|left, right| right.quality.total_cmp(&left.quality));
     clauses
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coracle_core::selector::{FieldSelector, Selector};
 use coracle_core::Status;
+use coracle_core::selector::{FieldSelector, Selector};
 
 use crate::read::{ListOptions, VersionMatch};
 

@@ -11,7 +11,7 @@ use super::body::{Body, RequestBody};
 use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
-use super::respond::{Answering, answer};
+use super::respond::{Answering, answer, warn};
 use super::{ApiServer, streams, write};
 use crate::pipeline::scale;
 use crate::read::{Form, Selection, Shape};
@@ -54,8 +54,24 @@ pub(super) fn route(server: &ApiServer, info: &RequestInfo) -> Result<Arc<Kind>,
     Ok(kind.clone())
 }
 
+/// What clients are told about kinds that are going away. Source: upstream's `APILifecycleDeprecated` methods.
+const DEPRECATED: [(&str, &str, &str); 2] = [
+    ("", "componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"),
+    ("", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+];
+
 impl Call<'_> {
     pub(super) async fn answer(self, body: RequestBody) -> Result<Response<Body>, Status> {
+        let kind = self.kind.clone();
+        let mut response = self.dispatch(body).await?;
+        let is_deprecated = |(group, plural, _): &&(&str, &str, &str)| *group == kind.group && *plural == kind.plural;
+        if let Some((_, _, warning)) = DEPRECATED.iter().find(is_deprecated) {
+            warn(&mut response, &[(*warning).to_owned()]);
+        }
+        Ok(response)
+    }
+
+    async fn dispatch(self, body: RequestBody) -> Result<Response<Body>, Status> {
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
             ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,

@@ -21,12 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ApiServer, Caller};
 
+/// How a client that speaks HTTP/2 without TLS begins, as far as no HTTP/1 request does. Source: RFC 9113, 3.4.
+const HTTP2_PREFACE: [u8; 6] = *b"PRI * ";
+
 /// How much the network may ask of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time; others wait. Default 20,000.
     pub connections_max: usize,
-    /// How long a TLS handshake or a request's header may take. Default 10 s.
+    /// How long a TLS handshake or a request's header may take, and an HTTP/1 connection may idle. Default 30 s.
     pub header_timeout: Duration,
     /// Requests at a time on one HTTP/2 connection. Default 1,000: each watch is one.
     pub streams_max: u32,
@@ -38,7 +41,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 20_000,
-            header_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(30),
             streams_max: 1_000,
             drain_timeout: Duration::from_secs(10),
         }
@@ -91,7 +94,8 @@ pub fn serve(
 ) -> io::Result<Serving> {
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
-    let connections = Connections { server: server.clone(), tls: tls.map(TlsAcceptor::from), limits, stop: stop.clone() };
+    let connections =
+        Connections { server: server.clone(), tls: tls.map(TlsAcceptor::from), limits, stop: stop.clone() };
     let accepting = tokio::spawn(connections.accept(listener));
     Ok(Serving { server, address, stop, accepting: Some(accepting) })
 }
@@ -139,17 +143,22 @@ impl Connections {
     async fn connection(self, stream: TcpStream) -> Result<(), super::body::BoxError> {
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return self.serve(stream, Caller::Remote(None)).await;
+            let mut start = [0; HTTP2_PREFACE.len()];
+            let length = tokio::time::timeout(self.limits.header_timeout, stream.peek(&mut start)).await??;
+            let is_http2 = length > 0 && start.get(..length).is_some_and(|start| HTTP2_PREFACE.starts_with(start));
+            return self.serve(stream, is_http2, Caller::Remote(None)).await;
         };
         let stream = tokio::time::timeout(self.limits.header_timeout, tls.accept(stream)).await??;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates.and_then(|chain| chain.first()).map(|der| Arc::from(der.as_ref()));
-        self.serve(stream, Caller::Remote(certificate)).await
+        self.serve(stream, is_http2, Caller::Remote(certificate)).await
     }
 
     async fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        is_http2: bool,
         caller: Caller,
     ) -> Result<(), super::body::BoxError> {
         let service = service_fn(|request: http::Request<Incoming>| {
@@ -157,7 +166,8 @@ impl Connections {
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
             async move { Ok::<_, Infallible>(server.handle(request, caller).await) }
         });
-        let builder = self.builder();
+        // Chosen here, because looking for the version has no timeout of its own.
+        let builder = if is_http2 { self.builder().http2_only() } else { self.builder().http1_only() };
         let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         tokio::select! {
             ended = connection.as_mut() => return ended,

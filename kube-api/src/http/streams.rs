@@ -190,7 +190,8 @@ async fn container_of(call: &Call<'_>) -> Result<(Arc<Object>, String), Status> 
     let container = match (asked, main.next(), main.next()) {
         ("", Some(only), None) => only.clone(),
         ("", _, _) => {
-            let choice = if names.is_empty() { String::new() } else { format!(", choose one of: [{}]", names.join(" ")) };
+            let choice =
+                if names.is_empty() { String::new() } else { format!(", choose one of: [{}]", names.join(" ")) };
             let why = format!("a container name must be specified for pod {}{choice}", object.name());
             return Err(Status::bad_request(why));
         }
@@ -223,8 +224,9 @@ impl LogOptions {
             errors.invalid(&Path::new("limitBytes"), limit, "must be greater than 0");
         }
         match seconds {
-            Some(_) if !time.is_empty() => errors
-                .forbidden(&Path::new(""), "at most one of `sinceTime` or `sinceSeconds` may be specified"),
+            Some(_) if !time.is_empty() => {
+                errors.forbidden(&Path::new(""), "at most one of `sinceTime` or `sinceSeconds` may be specified")
+            }
             Some(seconds) if seconds < 1 => {
                 errors.invalid(&Path::new("sinceSeconds"), seconds, "must be greater than 0");
             }
@@ -294,26 +296,24 @@ fn cut(left: &mut usize, text: Result<Bytes, BoxError>) -> Option<Result<Bytes, 
 mod tests {
     use super::*;
 
-    fn check(query: &str, lines: &[(&str, bool)], expected: &str) {
+    async fn check(query: &str, lines: &[(&str, bool)], expected: &str) {
         let at = "2026-01-02T03:04:05.5Z".parse().unwrap();
         let options = LogOptions::read(&Query::parse(query), "web", at).unwrap();
         let lines: Vec<_> = lines
             .iter()
             .map(|(text, error)| Ok(LogLine { at, error: *error, text: Bytes::from((*text).to_owned()) }))
             .collect();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let text: Vec<Bytes> =
-            runtime.block_on(options.format(futures::stream::iter(lines).boxed()).try_collect()).unwrap();
+        let text: Vec<Bytes> = options.format(futures::stream::iter(lines).boxed()).try_collect().await.unwrap();
         assert_eq!(String::from_utf8(text.concat()).unwrap(), expected, "{query}");
     }
 
-    #[test]
-    fn lines_are_formatted() {
+    #[tokio::test]
+    async fn lines_are_formatted() {
         let lines = [("a\n", false), ("b\n", true)];
-        check("", &lines, "a\nb\n");
-        check("timestamps=true", &lines, "2026-01-02T03:04:05.5Z a\n2026-01-02T03:04:05.5Z b\n");
-        check("limitBytes=3", &lines, "a\nb");
-        check("stream=Stderr", &lines, "b\n");
+        check("", &lines, "a\nb\n").await;
+        check("timestamps=true", &lines, "2026-01-02T03:04:05.5Z a\n2026-01-02T03:04:05.5Z b\n").await;
+        check("limitBytes=3", &lines, "a\nb").await;
+        check("stream=Stderr", &lines, "b\n").await;
     }
 
     #[test]

@@ -161,11 +161,8 @@ fn outcome(exit: Result<i32, String>) -> meta::Status {
     match exit {
         Ok(0) => meta::Status { status: Some("Success".to_owned()), ..meta::Status::default() },
         Ok(code) => {
-            let cause = meta::StatusCause {
-                reason: Some("ExitCode".to_owned()),
-                message: Some(code.to_string()),
-                field: None,
-            };
+            let cause =
+                meta::StatusCause { reason: Some("ExitCode".to_owned()), message: Some(code.to_string()), field: None };
             let details = meta::StatusDetails { causes: Some(vec![cause]), ..meta::StatusDetails::default() };
             let message = format!("command terminated with non-zero exit code: exit status {code}");
             meta::Status { details: Some(details), ..failure(message, "NonZeroExitCode") }

@@ -182,8 +182,7 @@ async fn delete_collection(
     let list_options = call.query.list_options(false)?;
     // Refuses fields that the kind has not.
     Selection::new(call.kind.clone(), call.namespace(), &list_options)?;
-    let action =
-        Action::DeleteCollection { options: how, labels: list_options.labels, fields: list_options.fields };
+    let action = Action::DeleteCollection { options: how, labels: list_options.labels, fields: list_options.fields };
     let outcome = execute(call, action, options).await?;
     let revision = call.server.reader.gateway().feed().world().revision();
     let listing = Listing { objects: outcome.objects, revision, continue_token: None, remaining: None };

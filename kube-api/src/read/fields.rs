@@ -68,9 +68,9 @@ fn own_fields(kind: &Kind) -> &'static [Row] {
         })],
         ("", "Event") => &EVENT,
         ("events.k8s.io", "Event") => &NEW_EVENT,
-        ("certificates.k8s.io", "CertificateSigningRequest") => &[("spec.signerName", |object| {
-            text(Some(&object.get::<CertificateSigningRequest>()?.spec.signer_name))
-        })],
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            &[("spec.signerName", |object| text(Some(&object.get::<CertificateSigningRequest>()?.spec.signer_name)))]
+        }
         ("resource.k8s.io", "ResourceSlice") => &[
             ("spec.nodeName", |object| text(object.get::<ResourceSlice>()?.spec.node_name.as_ref())),
             ("spec.driver", |object| text(Some(&object.get::<ResourceSlice>()?.spec.driver))),

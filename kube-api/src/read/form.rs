@@ -99,9 +99,8 @@ impl Form {
         };
         match self.shape {
             Shape::Table(_) => return self.write_table_start(&metadata, true, out),
-            Shape::Metadata => out.extend_from_slice(
-                br#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":"#,
-            ),
+            Shape::Metadata => out
+                .extend_from_slice(br#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":"#),
             Shape::Full => {
                 let (kind, version) = (self.kind.list_kind(), self.kind.api_version());
                 let head = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":"#);
@@ -125,11 +124,8 @@ impl Form {
         now: Timestamp,
         out: &mut Vec<u8>,
     ) -> Result<(), Status> {
-        let metadata = ListMeta {
-            resource_version: revision.to_string(),
-            continue_token: None,
-            remaining_item_count: None,
-        };
+        let metadata =
+            ListMeta { resource_version: revision.to_string(), continue_token: None, remaining_item_count: None };
         self.write_table_start(&metadata, with_columns, out)?;
         if let Some(object) = object {
             self.write_item(object, now, out)?;
@@ -156,6 +152,10 @@ impl Form {
     ) -> Result<(), Status> {
         out.extend_from_slice(br#"{"cells":"#);
         write_json(&table::cells(object, now), out)?;
+        if let Some(conditions) = table::conditions(object) {
+            out.extend_from_slice(br#","conditions":"#);
+            write_json(&conditions, out)?;
+        }
         out.extend_from_slice(br#","object":"#);
         match include {
             IncludeObject::None => out.extend_from_slice(b"null"),

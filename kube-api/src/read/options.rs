@@ -91,7 +91,11 @@ impl ListOptions {
     /// 422 in upstream's words.
     pub fn validate(&self) -> Result<(), Status> {
         let mut errors = Errors::new();
-        if self.watch { self.validate_watch(&mut errors) } else { self.validate_list(&mut errors) }
+        if self.watch {
+            self.validate_watch(&mut errors)
+        } else {
+            self.validate_list(&mut errors)
+        }
         if errors.is_empty() { Ok(()) } else { Err(invalid_options("ListOptions", &errors)) }
     }
 

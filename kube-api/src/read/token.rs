@@ -47,7 +47,8 @@ impl Token {
     /// # Errors
     /// 400 if this server did not make it.
     pub fn decode(text: &str) -> Result<Self, Status> {
-        let refuse = |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid{why}"));
+        let refuse =
+            |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid{why}"));
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| refuse(format!(": {error}")))?;
         let wire: Wire = serde_json::from_slice(&bytes).map_err(|error| refuse(format!(": {error}")))?;
         if wire.v != VERSION {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use coracle_api::http::ApiServer;
-use coracle_api::http::body::{Body, RequestBody};
 use coracle_api::http::Caller;
+use coracle_api::http::body::{Body, RequestBody};
 use coracle_api::{Ledger, Pipeline, Settings};
 use coracle_core::{Clock, Entropy, Gateway, Kinds, Revision, User};
 use coracle_store::{Memory, Store};
@@ -76,13 +76,18 @@ impl Cluster {
         self.gateway.feed().world().revision()
     }
 
-    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Response<Body> {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response<Body> {
         let mut request = Request::builder().method(method.parse::<Method>().unwrap()).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body: RequestBody =
-            Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {}).boxed_unsync();
+        let body: RequestBody = Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {}).boxed_unsync();
         self.server.handle(request.body(body).unwrap(), Caller::Known(User::owner())).await
     }
 

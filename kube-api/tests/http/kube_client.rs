@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt};
 
 use crate::harness::Cluster;
 
@@ -32,7 +32,8 @@ async fn objects_come_and_go() {
     assert!(matches!(&stale, kube::Error::Api(status) if status.code == 409 && status.reason == "Conflict"), "{stale}");
 
     let apply = PatchParams::apply("test").force();
-    let wish = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}, "data": {"x": "y"}});
+    let wish =
+        serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}, "data": {"x": "y"}});
     let applied = maps.patch("b", &apply, &Patch::Apply(&wish)).await.unwrap();
     assert_eq!(applied.data.unwrap()["x"], "y");
     let merged = maps

@@ -36,8 +36,7 @@ impl Network {
             .into(),
         );
         let chain = Chain(vec![Arc::new(ClientCertificates), Arc::new(tokens)]);
-        let cluster =
-            Cluster::with(Arc::new(Memory::default()), |server| server.with_authenticator(chain)).await;
+        let cluster = Cluster::with(Arc::new(Memory::default()), |server| server.with_authenticator(chain)).await;
         let authority = Authority::create(Still.now()).unwrap();
         let authority = Authority::load(authority.identity()).unwrap();
         let identity = authority.server(&["127.0.0.1", "localhost"], Still.now()).unwrap();
@@ -92,7 +91,10 @@ async fn certificates_and_tokens_tell_who_asks() {
     check(&network, Credential::Token("jane-token".to_owned()), Err((403, &forbidden("jane")))).await;
     check(&network, Credential::Token("nobody".to_owned()), Err((401, "Unauthorized"))).await;
     let anonymous = network.client(Credential::Token("nobody".to_owned())).await;
-    assert_eq!(network.client(Credential::Token("root-token".to_owned())).await.apiserver_version().await.unwrap().minor, "36");
+    assert_eq!(
+        network.client(Credential::Token("root-token".to_owned())).await.apiserver_version().await.unwrap().minor,
+        "36"
+    );
     assert!(anonymous.apiserver_version().await.is_err());
 }
 
@@ -103,6 +105,23 @@ async fn a_certificate_of_another_authority_is_refused() {
     let identity: Identity = other.client("admin", &["system:masters"], Still.now()).unwrap();
     let pods: Api<Pod> = Api::default_namespaced(network.client(Credential::Certificate(identity)).await);
     assert!(!matches!(pods.list(&ListParams::default()).await, Ok(_) | Err(kube::Error::Api(_))));
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let cluster = Cluster::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let limits = Limits { header_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
+    let serving = serve(cluster.server.clone(), listener, None, limits).unwrap();
+    for start in ["", "G", "GET / HTTP/1.1\r\nhost:"] {
+        let mut stream = tokio::net::TcpStream::connect(serving.address()).await.unwrap();
+        stream.write_all(start.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Either an answer that refuses, or just the end; what matters is that it ends.
+        let _refused = stream.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{start:?}");
+    }
 }
 
 #[tokio::test]
@@ -124,7 +143,8 @@ async fn impersonation() {
 async fn watches_cross_the_network_and_end_with_the_server() {
     use futures::{StreamExt as _, TryStreamExt as _};
     let network = Network::start().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(network.client(network.certificate("a", &["system:masters"])).await);
+    let maps: Api<ConfigMap> =
+        Api::default_namespaced(network.client(network.certificate("a", &["system:masters"])).await);
     let mut events = maps.watch(&WatchParams::default(), "0").await.unwrap().boxed();
     network.cluster.config_map("a", &[]).await;
     let event = events.try_next().await.unwrap();

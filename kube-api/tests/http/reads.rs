@@ -141,6 +141,10 @@ async fn tables_and_metadata() {
         assert_eq!(value["rows"][0]["object"]["metadata"]["name"], "web");
         let columns = value["columnDefinitions"].as_array().unwrap().len();
         assert_eq!(value["rows"][0]["cells"].as_array().unwrap().len(), columns);
+        assert_eq!(
+            (&value["columnDefinitions"][0]["name"], &value["rows"][0]["cells"][0]),
+            (&json!("Name"), &json!("web"))
+        );
     }
     let whole = cluster.ask("GET", &format!("{pods}?includeObject=Object"), &table, "").await.json();
     assert_eq!(whole["rows"][0]["object"]["kind"], "Pod");

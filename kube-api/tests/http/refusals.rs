@@ -5,7 +5,14 @@ use serde_json::{Value, json};
 use crate::harness::{CONFIG_MAPS, Cluster, pod};
 
 /// `expected`: code, reason, message.
-async fn check(cluster: &Cluster, method: &str, target: &str, headers: &[(&str, &str)], body: &str, expected: (u16, &str, &str)) {
+async fn check(
+    cluster: &Cluster,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    expected: (u16, &str, &str),
+) {
     let answer = cluster.ask(method, target, headers, body).await;
     let status = answer.json();
     assert_eq!(status["kind"], "Status", "{method} {target}: {status}");
@@ -173,6 +180,16 @@ async fn what_a_write_is_answered_with() {
 }
 
 #[tokio::test]
+async fn kinds_that_are_going_away_warn() {
+    let cluster = Cluster::start().await;
+    let list = cluster.get("/api/v1/endpoints").await;
+    assert_eq!(
+        list.headers["warning"],
+        "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\""
+    );
+}
+
+#[tokio::test]
 async fn scale() {
     let cluster = Cluster::start().await;
     let path = "/apis/apps/v1/namespaces/default/deployments";
@@ -209,7 +226,10 @@ async fn health_version_and_discovery() {
     assert_eq!(cluster.get("/version").await.json()["minor"], "36");
     assert_eq!(cluster.get("/api").await.json()["versions"], json!(["v1"]));
     let groups = cluster.get("/apis").await.json();
-    assert_eq!(groups["groups"][0]["name"], "apps");
+    assert_eq!(
+        (&groups["groups"][0]["name"], &groups["groups"][1]["name"]),
+        (&json!("apiregistration.k8s.io"), &json!("apps"))
+    );
     let accept = [("accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")];
     let all = cluster.ask("GET", "/apis", &accept, "").await;
     let value: Value = all.json();

@@ -1,10 +1,12 @@
 //! Watches: what each selection sees, from which revision, and how long.
 
 use coracle_api::http::body::Body;
+use coracle_core::{Request, Target};
 use coracle_store::Store as _;
 use futures::FutureExt as _;
 use http::Response;
 use http_body_util::BodyExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
 use crate::harness::{CONFIG_MAPS, Cluster};
@@ -49,8 +51,7 @@ async fn two() -> Cluster {
 
 #[tokio::test]
 async fn begins_with_what_is_there_unless_a_revision_is_given() {
-    let cluster = two().await;
-    let now = cluster.revision();
+    let now = two().await.revision();
     for (query, expected) in [
         (String::new(), vec!["ADDED a", "ADDED b"]),
         ("resourceVersion=0".into(), vec!["ADDED a", "ADDED b"]),
@@ -68,12 +69,12 @@ async fn begins_with_what_is_there_unless_a_revision_is_given() {
             vec!["ADDED a", "ADDED b"],
         ),
     ] {
+        let cluster = two().await;
         let mut lines = Lines::open(&cluster, &query).await;
         assert_eq!(lines.ready(), expected, "{query}");
         cluster.config_map("z", &[("app", "web")]).await;
         let sees = !query.contains("metadata.name");
         assert_eq!(lines.ready(), if sees { vec!["ADDED z"] } else { vec![] }, "{query}");
-        cluster.ask("DELETE", &format!("{CONFIG_MAPS}/z"), &[], "").await;
     }
 }
 
@@ -232,7 +233,12 @@ async fn a_watch_far_behind_loses_nothing() {
     assert_eq!(slow.ready(), [""; 0]);
     let changes = coracle_core::feed::JOURNAL_EVENTS_MAX + 10;
     for number in 0..changes {
-        cluster.label(&format!("{CONFIG_MAPS}/a"), "n", Some(&number.to_string())).await;
+        let target = Target::named::<ConfigMap>("default", "a");
+        let edit = Request::edit(target, move |map: &mut ConfigMap| {
+            map.metadata.labels.get_or_insert_default().insert("n".to_owned(), number.to_string());
+            Ok(())
+        });
+        cluster.gateway.execute(edit).await.unwrap();
     }
     let mut expected = 0;
     while let Some(Some(line)) = slow.next().now_or_never() {

@@ -33,8 +33,7 @@ use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::pods;
 use crate::watches::Watches;
-pub use rollout::Fresh;
-use rollout::Rollout;
+use rollout::{Fresh, Rollout};
 use strategy::Sizes;
 
 /// The name in logs and events.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coracle_core::rules::same;
 use coracle_core::{Request, World};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{
@@ -19,7 +20,7 @@ use crate::template_hash::{POD_TEMPLATE_HASH, template_hash};
 
 /// The name for a ReplicaSet of the present template.
 #[derive(Clone, Debug)]
-pub struct Fresh {
+pub(super) struct Fresh {
     /// The hash in it.
     pub(super) hash: String,
     /// Whether something else has that name.
@@ -245,9 +246,9 @@ impl<'a> Rollout<'a> {
 }
 
 /// The name that a ReplicaSet of the present template would get; `None` if there is one.
-pub(super) fn fresh(deployment: &Deployment, replica_sets_: &[Arc<ReplicaSet>], world: &World) -> Option<Fresh> {
+pub(super) fn fresh(deployment: &Deployment, members: &[Arc<ReplicaSet>], world: &World) -> Option<Fresh> {
     let spec = deployment.spec.as_ref()?;
-    if replica_sets_.iter().any(|replica_set| is_of_template(replica_set, &spec.template)) {
+    if members.iter().any(|replica_set| is_of_template(replica_set, &spec.template)) {
         return None;
     }
     let collisions = deployment.status.as_ref().and_then(|status| status.collision_count);
@@ -262,7 +263,12 @@ pub(super) fn fresh(deployment: &Deployment, replica_sets_: &[Arc<ReplicaSet>], 
 /// `EqualIgnoreHash`.
 fn is_of_template(replica_set: &ReplicaSet, template: &PodTemplateSpec) -> bool {
     let Some(own) = replica_set.template() else { return false };
-    if own.spec != template.spec {
+    // Most templates differ in an image, which is cheaper to see than whether the rest means the same.
+    let images = |template: &PodTemplateSpec| {
+        let containers = template.spec.iter().flat_map(|spec| &spec.containers);
+        containers.map(|container| container.image.clone()).collect::<Vec<_>>()
+    };
+    if images(own) != images(template) || !same(&own.spec, &template.spec) {
         return false;
     }
     let without_hash = |template: &PodTemplateSpec| {
@@ -271,5 +277,5 @@ fn is_of_template(replica_set: &ReplicaSet, template: &PodTemplateSpec) -> bool 
         labels.remove(POD_TEMPLATE_HASH);
         (metadata, labels)
     };
-    without_hash(own) == without_hash(template)
+    same(&without_hash(own), &without_hash(template))
 }

@@ -3,6 +3,8 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::portion::scaled;
+
 /// The numbers of one Deployment that bound its rollout, in pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -51,18 +53,6 @@ fn fence_posts(surge: &IntOrString, unavailable: &IntOrString, replicas: i32) ->
     let unavailable = scaled(unavailable, replicas, false);
     let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
     (surge, unavailable.min(replicas))
-}
-
-/// A number, or a percentage of `total`. Source: apimachinery `GetScaledValueFromIntOrPercent`.
-pub(crate) fn scaled(value: &IntOrString, total: i32, round_up: bool) -> i32 {
-    match value {
-        IntOrString::Int(number) => *number,
-        IntOrString::String(text) => {
-            let percent = text.strip_suffix('%').and_then(|number| number.parse::<i64>().ok()).unwrap_or(0);
-            let hundredths = percent * i64::from(total) + if round_up { 99 } else { 0 };
-            i32::try_from(hundredths / 100).unwrap_or(i32::MAX)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 use expect_test::{Expect, expect};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::Deployments;
-use crate::planner::Planner as _;
 use crate::replica_set::Replicas;
 use crate::testing::{Small, ago};
 
@@ -378,10 +376,4 @@ proptest! {
         let plan = small.plan(&Deployments, "web");
         prop_assert!(plan.is_empty(), "still to do: {}", plan);
     }
-}
-
-#[test]
-fn percentages_are_of_the_size() {
-    assert_eq!(super::strategy::scaled(&IntOrString::String("10%".to_owned()), 15, true), 2);
-    assert_eq!(Deployments.name(), "deployment-controller");
 }

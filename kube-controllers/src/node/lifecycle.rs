@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coracle_core::time::whole_seconds;
 use coracle_core::{Happening, Request, Severity, World};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 
@@ -13,6 +13,7 @@ use super::taints;
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::pods;
+use crate::portion::since;
 
 const CONTROLLER: &str = "node-controller";
 
@@ -68,7 +69,7 @@ impl Planner for NodeLifecycle {
     fn plan(&self, node: &Node, observed: Observed, now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
         let heard = last_heard(node, observed.lease.as_deref());
-        let silence = heard.map_or(Duration::ZERO, |heard| now.duration_since(heard).try_into().unwrap_or_default());
+        let silence = heard.map_or(Duration::ZERO, |heard| since(heard, now));
         if silence > self.grace {
             if let Some(silenced) = silenced(node, now) {
                 let name = node.metadata.name.as_deref().unwrap_or("");
@@ -140,10 +141,4 @@ fn unready(pod: &Pod, now: Timestamp) -> Pod {
         condition.last_transition_time = Some(whole_seconds(now));
     }
     after
-}
-
-/// Time between two instants, never negative.
-pub(super) fn since(earlier: Timestamp, now: Timestamp) -> Duration {
-    let elapsed: SignedDuration = now.duration_since(earlier);
-    Duration::try_from(elapsed).unwrap_or_default()
 }

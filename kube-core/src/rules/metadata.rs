@@ -34,6 +34,29 @@ fn with_masked_dash(name: &str, prefix: bool, check: fn(&str) -> format::Message
     }
 }
 
+/// Before a create: an object begins alive, whatever its writer says.
+pub fn prepare_create(meta: &mut ObjectMeta) {
+    meta.deletion_timestamp = None;
+    meta.deletion_grace_period_seconds = None;
+    meta.self_link = None;
+}
+
+/// Before an update: what a writer left out or may not touch stays as it was. Source: `registry/rest/update.go`.
+pub fn prepare_update(new: &mut ObjectMeta, old: &ObjectMeta) {
+    if text(&new.uid).is_empty() {
+        new.uid = old.uid.clone();
+    }
+    new.creation_timestamp = old.creation_timestamp.clone();
+    if old.deletion_timestamp.is_some() {
+        new.deletion_timestamp = old.deletion_timestamp.clone();
+    }
+    if new.deletion_grace_period_seconds.is_none() {
+        new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
+    }
+    new.self_link = None;
+    new.generation = old.generation;
+}
+
 /// Checks the metadata of a new object.
 pub fn validate(meta: &ObjectMeta, namespaced: bool, name_rule: NameRule, path: &Path, errors: &mut Errors) {
     let (name, generate_name, namespace) = (text(&meta.name), text(&meta.generate_name), text(&meta.namespace));

@@ -1,7 +1,7 @@
 //! What a valid object of each built-in kind is: its defaults, its validation, and what a write may touch.
 //!
 //! Each kind's rules are one `impl` of [`Ruled`] in a file named after the kind; reading that file is reading the kind's rules.
-//! To add a kind, write its `impl` and its line in [`table`]. Custom resources have schemas instead and are not here.
+//! To add a kind, write its `impl` and its line in [`TABLE`]. Custom resources have schemas instead and are not here.
 //!
 //! - [`Ruled`]: the form of a kind's rules; every method has a default that asks nothing
 //! - [`Rules`], [`lookup`]: the same without types, for a generic pipeline
@@ -10,7 +10,8 @@
 //! - `resources`, `pod_spec`, `pod_template`: definitions that several kinds share
 //!
 //! A write goes: `default`, `prepare_*`, (admission), `validate*`. Messages are upstream's to the letter, except where upstream
-//! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out.
+//! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out, and where it shows a whole struct in
+//! its internal Go form, which appears here as the API's JSON.
 //!
 //! Depth. As deep as upstream but for what the file's first comment says: Pod and its template, ReplicationController, ReplicaSet,
 //! Deployment, StatefulSet, DaemonSet, Job, CronJob, Service, Endpoints, EndpointSlice, ConfigMap, Secret, Namespace,
@@ -55,6 +56,7 @@ mod resource_quota;
 mod resources;
 mod runtime_class;
 mod same;
+mod scale;
 mod secret;
 mod service;
 mod service_ips;
@@ -70,7 +72,7 @@ pub use table::{Rules, TABLE, lookup};
 
 use crate::field::Errors;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource};
+use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource, SubResourceScope};
 use metadata::NameRule;
 
 /// The rules of one built-in kind. Metadata is taken care of by the caller ([`Rules`]), so these look at the rest.
@@ -161,4 +163,9 @@ impl Scoped for NamespaceResourceScope {
 
 impl Scoped for ClusterResourceScope {
     const NAMESPACED: bool = false;
+}
+
+/// Subresources with rules (Scale) belong to objects in namespaces.
+impl Scoped for SubResourceScope {
+    const NAMESPACED: bool = true;
 }

@@ -1,18 +1,22 @@
-//! Kinds with metadata rules only: ServiceAccount, the kinds of admissionregistration, certificates, flowcontrol and
-//! storage (but StorageClass), IPAddress and ServiceCIDR. Where they have a status or a generation, both are cared for.
+//! Kinds with metadata rules only: ServiceAccount, CustomResourceDefinition, APIService, the kinds of admissionregistration,
+//! certificates, flowcontrol, resource and storage (but StorageClass), IPAddress and ServiceCIDR. Where they have a status or
+//! a generation, both are cared for.
 //!
 //! For ServiceAccount that is all upstream does too. A CSIDriver gets its defaults.
 
 use super::{Ruled, fill, metadata, spec_and_status, spec_only, status_apart};
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-    ValidatingWebhookConfiguration,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
-use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment};
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment, VolumeAttributesClass};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
 impl Ruled for ServiceAccount {}
 
@@ -79,5 +83,37 @@ impl Ruled for CSINode {}
 impl Ruled for CSIStorageCapacity {}
 
 impl Ruled for VolumeAttachment {
+    status_apart!();
+}
+
+impl Ruled for VolumeAttributesClass {}
+
+impl Ruled for MutatingAdmissionPolicy {
+    spec_only!();
+}
+
+impl Ruled for MutatingAdmissionPolicyBinding {
+    spec_only!();
+}
+
+impl Ruled for ResourceClaim {
+    status_apart!();
+}
+
+impl Ruled for ResourceClaimTemplate {}
+
+impl Ruled for ResourceSlice {
+    spec_only!();
+}
+
+impl Ruled for DeviceClass {
+    spec_only!();
+}
+
+impl Ruled for CustomResourceDefinition {
+    spec_and_status!();
+}
+
+impl Ruled for APIService {
     status_apart!();
 }

@@ -3,12 +3,11 @@
 
 use super::check::{items, text};
 use super::{Ruled, fill, metadata, service_ips};
-use crate::field::{Errors, Json, Path};
+use crate::field::{Error, ErrorKind, Errors, Path, quote};
 use k8s_openapi::api::core::v1::{
     ClientIPConfig, Service, ServicePort, ServiceSpec, ServiceStatus, SessionAffinityConfig,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::json;
 
 const AFFINITY_SECONDS: i32 = 10_800;
 const AFFINITY_SECONDS_MAX: i32 = 86_400;
@@ -212,13 +211,20 @@ fn validate_node_ports(kind: &str, ports: &[ServicePort], path: &Path, errors: &
     for (index, port) in ports.iter().enumerate() {
         let mut earlier = ports.iter().take(index);
         if earlier.any(|earlier| earlier.protocol == port.protocol && earlier.port == port.port) {
-            // Upstream shows its internal form of the port, with its own spelling.
-            let shown = json!({
-                "Name": "", "Protocol": text(&port.protocol), "AppProtocol": null, "Port": port.port, "TargetPort": 0, "NodePort": 0
+            errors.push(Error {
+                kind: ErrorKind::Duplicate,
+                field: path.index(index).to_string(),
+                bad_value: Some(internal_form(port)),
+                detail: String::new(),
             });
-            errors.duplicate(&path.index(index), Json(&shown));
         }
     }
+}
+
+/// Upstream shows what it compares: a port of its internal form with all but protocol and number left out.
+fn internal_form(port: &ServicePort) -> String {
+    let (protocol, number) = (quote(text(&port.protocol)), port.port);
+    format!(r#"{{"Name":"","Protocol":{protocol},"AppProtocol":null,"Port":{number},"TargetPort":0,"NodePort":0}}"#)
 }
 
 fn validate_affinity(spec: &ServiceSpec, errors: &mut Errors) {

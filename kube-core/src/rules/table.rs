@@ -7,8 +7,10 @@ use k8s_openapi::api::{
     autoscaling::v2 as autoscaling_v2, batch::v1 as batch, certificates::v1 as certificates,
     coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
     flowcontrol::v1 as flowcontrol, networking::v1 as networking, node::v1 as node, policy::v1 as policy,
-    rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
+    rbac::v1 as rbac, resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
 };
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use std::any::Any;
 
 /// The rules of one kind, for objects whose type is only known at run time.
@@ -31,7 +33,8 @@ pub struct Rules {
     pub validate_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
     /// Checks a change of an object's status, metadata included.
     pub validate_status_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
-    /// Before a create: takes away what a creator may not set, adds what the server sets, generation included.
+    /// Before a create: takes away what a creator may not set, adds what the server sets, generation included. Name, namespace
+    /// and uid must be there already: the selector of a Job is made of them.
     pub prepare_create: fn(object: &mut dyn Any),
     /// Before an update: puts back what a writer may not change; raises the generation if the spec changed.
     pub prepare_update: fn(new: &mut dyn Any, old: &dyn Any),
@@ -119,6 +122,16 @@ pub static TABLE: &[Rules] = &[
     Rules::of::<storage::CSINode>(),
     Rules::of::<storage::CSIStorageCapacity>(),
     Rules::of::<storage::VolumeAttachment>(),
+    Rules::of::<storage::VolumeAttributesClass>(),
+    Rules::of::<admissionregistration::MutatingAdmissionPolicy>(),
+    Rules::of::<admissionregistration::MutatingAdmissionPolicyBinding>(),
+    Rules::of::<resource::DeviceClass>(),
+    Rules::of::<resource::ResourceClaim>(),
+    Rules::of::<resource::ResourceClaimTemplate>(),
+    Rules::of::<resource::ResourceSlice>(),
+    Rules::of::<apiextensions::CustomResourceDefinition>(),
+    Rules::of::<apiregistration::APIService>(),
+    Rules::of::<autoscaling::Scale>(),
 ];
 
 const METADATA: Path<'static> = Path::new("metadata");
@@ -155,6 +168,7 @@ fn validate_status_update<K: Ruled>(new: &dyn Any, old: &dyn Any) -> Errors {
 
 fn prepare_create<K: Ruled>(object: &mut dyn Any) {
     let Some(object) = object.downcast_mut::<K>() else { return };
+    metadata::prepare_create(object.metadata_mut());
     object.prepare_create();
     if K::HAS_GENERATION {
         object.metadata_mut().generation = Some(1);
@@ -164,15 +178,16 @@ fn prepare_create<K: Ruled>(object: &mut dyn Any) {
 fn prepare_update<K: Ruled>(new: &mut dyn Any, old: &dyn Any) {
     let (Some(new), Some(old)) = (new.downcast_mut::<K>(), old.downcast_ref::<K>()) else { return };
     new.prepare_update(old);
-    let generation = old.metadata().generation;
-    let raised = K::HAS_GENERATION && new.spec_changed(old);
-    new.metadata_mut().generation = if raised { Some(generation.unwrap_or(0) + 1) } else { generation };
+    metadata::prepare_update(new.metadata_mut(), old.metadata());
+    if K::HAS_GENERATION && new.spec_changed(old) {
+        new.metadata_mut().generation = Some(old.metadata().generation.unwrap_or(0) + 1);
+    }
 }
 
 fn prepare_status_update<K: Ruled>(new: &mut dyn Any, old: &dyn Any) {
     let (Some(new), Some(old)) = (new.downcast_mut::<K>(), old.downcast_ref::<K>()) else { return };
     new.prepare_status_update(old);
-    new.metadata_mut().generation = old.metadata().generation;
+    metadata::prepare_update(new.metadata_mut(), old.metadata());
 }
 
 fn spec_changed<K: Ruled>(new: &dyn Any, old: &dyn Any) -> bool {

@@ -13,8 +13,8 @@ pub(crate) const NAME: &str = "InterPodAffinity";
 /// What required affinity of placed pods is worth to a pod they mean. Source: `hardPodAffinityWeight`.
 const HARD_AFFINITY_WEIGHT: i64 = 1;
 
-/// Numbers by topology key and domain.
-type Domains = HashMap<(String, String), i64>;
+/// Numbers by topology key, then by domain: looked up with a node's own labels, without copying them.
+type Domains = HashMap<String, HashMap<String, i64>>;
 
 /// Affinity and anti-affinity of one pod, and that of the placed pods towards it. Source: plugin InterPodAffinity.
 #[derive(Debug, Default)]
@@ -107,14 +107,7 @@ impl Affinity {
         if self.worth.is_empty() {
             return None;
         }
-        let worth = |node: &&NodeInfo| -> i64 {
-            let labels = node.labels().iter();
-            let domains = self.worth.iter().filter(|((key, value), _)| node.labels().get(key) == Some(value));
-            if self.worth.len() <= node.labels().len() {
-                return domains.map(|(_, worth)| worth).sum();
-            }
-            labels.filter_map(|(key, value)| self.worth.get(&(key.clone(), value.clone()))).sum()
-        };
+        let worth = |node: &&NodeInfo| -> i64 { self.worth.keys().map(|key| at(&self.worth, node, key)).sum() };
         let worths: Vec<i64> = nodes.iter().map(worth).collect();
         let (least, most) = (worths.iter().copied().min()?, worths.iter().copied().max()?);
         let scaled = |worth: i64| if most == least { 0 } else { SCORE_MAX * (worth - least) / (most - least) };
@@ -127,20 +120,22 @@ fn keys(terms: &[Term]) -> Vec<String> {
 }
 
 fn add(domains: &mut Domains, node: &NodeInfo, key: &str, amount: i64) {
-    if let Some(value) = node.labels().get(key) {
-        *domains.entry((key.to_owned(), value.clone())).or_default() += amount;
+    let Some(value) = node.labels().get(key) else { return };
+    if !domains.contains_key(key) {
+        domains.insert(key.to_owned(), HashMap::new());
+    }
+    let Some(values) = domains.get_mut(key) else { return };
+    match values.get_mut(value) {
+        Some(held) => *held += amount,
+        None => drop(values.insert(value.clone(), amount)),
     }
 }
 
 fn at(domains: &Domains, node: &NodeInfo, key: &str) -> i64 {
-    let value = node.labels().get(key);
-    value.and_then(|value| domains.get(&(key.to_owned(), value.clone()))).copied().unwrap_or(0)
+    let value = || domains.get(key)?.get(node.labels().get(key)?).copied();
+    value().unwrap_or(0)
 }
 
 fn in_any(domains: &Domains, node: &NodeInfo) -> bool {
-    !domains.is_empty()
-        && node
-            .labels()
-            .iter()
-            .any(|(key, value)| domains.get(&(key.clone(), value.clone())).is_some_and(|count| *count > 0))
+    domains.keys().any(|key| at(domains, node, key) > 0)
 }

@@ -287,7 +287,8 @@ fn validate_spec_update(new: &JobSpec, old: &JobSpec, may_direct: bool, path: &P
     errors.immutable(&path.field("successPolicy"), &new.success_policy, &old.success_policy);
 }
 
-/// The old template with all that says where pods run taken from the new one: a Job that has not started may change it.
+/// The old template with all that says where pods run, and with what, taken from the new one: a Job that has not started may
+/// change it.
 fn with_directives_of(old: &PodTemplateSpec, new: &PodTemplateSpec) -> PodTemplateSpec {
     let mut template = old.clone();
     let new_metadata = new.metadata.clone().unwrap_or_default();
@@ -301,6 +302,9 @@ fn with_directives_of(old: &PodTemplateSpec, new: &PodTemplateSpec) -> PodTempla
         spec.node_selector = new.node_selector.clone();
         spec.tolerations = new.tolerations.clone();
         spec.scheduling_gates = new.scheduling_gates.clone();
+        for (container, new) in spec.containers.iter_mut().zip(&new.containers) {
+            container.resources = new.resources.clone();
+        }
     }
     template
 }

@@ -477,7 +477,7 @@ fn services_and_endpoints() {
             spec.ports[2].name: Duplicate value: "a"
             spec.sessionAffinity: Unsupported value: "Cookie": supported values: "ClientIP", "None"
             spec.type: Unsupported value: "Fancy": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"
-            spec.ports[3]: Duplicate value: {"AppProtocol":null,"Name":"","NodePort":0,"Port":80,"Protocol":"TCP","TargetPort":0}
+            spec.ports[3]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}
             spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services
             spec.internalTrafficPolicy: Required value
         "#]],

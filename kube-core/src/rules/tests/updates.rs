@@ -68,13 +68,23 @@ fn metadata_that_stands() {
             metadata.labels: Invalid value: "-a": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')
         "#]],
     );
-    check_update::<core::ConfigMap>(
-        "metadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z'}",
-        "metadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [a.b/c]}",
-        expect![[r#"
+}
+
+#[test]
+fn the_doomed_get_no_new_finalizers() {
+    let rules = rules_of::<core::ConfigMap>();
+    let mut old: core::ConfigMap =
+        read("metadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z', generation: 3}");
+    (rules.default)(&mut old);
+    let mut new: core::ConfigMap = read("metadata: {name: a, uid: '', finalizers: [a.b/c], resourceVersion: '1'}");
+    (rules.prepare_update)(&mut new, &old);
+    assert_eq!(new.metadata.deletion_timestamp, old.metadata.deletion_timestamp);
+    assert_eq!((&new.metadata.uid, new.metadata.generation), (&old.metadata.uid, Some(3)));
+    let errors = lines((rules.validate_update)(&new, &old));
+    expect![[r#"
             metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"a.b/c"}
-        "#]],
-    );
+        "#]]
+    .assert_eq(&errors);
 }
 
 #[test]
@@ -219,4 +229,29 @@ fn generation_counts_changes_of_the_spec() {
     status.metadata.resource_version = Some("1".into());
     let errors = (rules.validate_status_update)(&status, &old);
     assert_eq!(errors.to_string(), "status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas");
+}
+
+#[test]
+fn a_container_that_ended_for_good_stays_ended() {
+    let rules = rules_of::<core::Pod>();
+    let pod = |status: &str, restart_policy: &str| -> core::Pod {
+        let mut pod = read(&format!(
+            "{{metadata: {{resourceVersion: '1'}}, spec: {{restartPolicy: {restart_policy}, containers: [{{name: c, image: i}}]}}, status: {status}}}"
+        ));
+        (rules.default)(&mut pod);
+        pod
+    };
+    const ENDED: &str = "{qosClass: BestEffort, containerStatuses: [{name: c, image: i, imageID: i, ready: false, restartCount: 0, state: {terminated: {exitCode: 1}}}]}";
+    const RUNS: &str = "{containerStatuses: [{name: c, image: i, imageID: i, ready: true, restartCount: 1, state: {running: {}}}], conditions: [{type: 'a b', status: 'True'}]}";
+    for (restart_policy, stays) in [("Never", true), ("OnFailure", false), ("Always", false)] {
+        let old = pod(ENDED, restart_policy);
+        let mut new = pod(RUNS, restart_policy);
+        (rules.prepare_status_update)(&mut new, &old);
+        assert_eq!(new.status.as_ref().unwrap().qos_class.as_deref(), Some("BestEffort"));
+        let errors = lines((rules.validate_status_update)(&new, &old));
+        assert!(errors.starts_with("status.conditions[0].Type: Invalid value: \"a b\": name part must consist of"));
+        let forbidden =
+            "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state\n";
+        assert_eq!(errors.ends_with(forbidden), stays, "{restart_policy}: {errors}");
+    }
 }

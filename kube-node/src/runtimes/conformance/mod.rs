@@ -104,14 +104,15 @@ pub async fn conformance<R: Runtime>(
 ) -> Result<(), Broken> {
     macro_rules! try_rules {
         ($($rule:ident)*) => {
-            $(
+            $({
                 let name = stringify!($rule);
+                let broken = |why| Broken { rule: name, why };
                 let bench = Bench::new(make(), workloads, directory, name);
                 let tried = tokio::time::timeout(PATIENCE, rules::$rule(&bench)).await;
                 let late = |_elapsed| Err(Wrong::Unexpected(format!("nothing happened for {PATIENCE:?}")));
-                tried.unwrap_or_else(late).map_err(|why| Broken { rule: name, why })?;
-                bench.clean().await.map_err(|why| Broken { rule: name, why })?;
-            )*
+                tried.unwrap_or_else(late).map_err(broken)?;
+                bench.clean().await.map_err(broken)?;
+            })*
         };
     }
     try_rules! {

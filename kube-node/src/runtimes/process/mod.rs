@@ -258,7 +258,10 @@ impl Shared {
         let status = record.status();
         let leader = leader.map(Arc::new);
         let kept = Arc::new(Kept { record, leader: leader.clone(), stdin: None, printed });
-        let monitor = leader.and_then(|leader| monitor::Monitor::of(self, &kept.record, leader, printing).ok());
+        let monitor = leader.and_then(|leader| {
+            let outputs = monitor::Outputs::of(&kept.record).ok()?;
+            monitor::Monitor::of(self, &kept.record, outputs, leader, printing).ok()
+        });
         (status, kept, monitor)
     }
 
@@ -309,13 +312,18 @@ impl Shared {
         record: &ContainerRecord,
     ) -> Result<ContainerId, RuntimeError> {
         let (output, error) = (record.open_pipe("stdout")?, record.open_pipe("stderr")?);
+        let outputs = monitor::Outputs::of(record)?;
         let birth = self.directory.birth_file(record)?;
         let (stdin, feed) = spawn::stdin(spec.spec.stdin == Some(true))?;
         let streams = spawn::Streams { stdin, stdout: output.into(), stderr: error.into(), terminal: None };
         let leader = Leader::start(invocation, streams, Some(birth), self.watchdog.clone())?;
         let leader = Arc::new(leader);
         let (printing, printed) = watch::channel(());
-        let monitor = monitor::Monitor::of(self, record, Arc::clone(&leader), printing)?;
+        let monitor = monitor::Monitor::of(self, record, outputs, Arc::clone(&leader), printing);
+        // What cannot be watched must not go on unwatched.
+        let monitor = monitor.inspect_err(|_error| {
+            let _killed = leader.kill();
+        })?;
         let kept = Kept { record: record.clone(), leader: Some(leader), stdin: feed, printed };
         let id = self.book.begin(spec, record.started_at, Arc::new(kept))?;
         monitor.spawn();

@@ -26,6 +26,18 @@ pub(super) struct Monitor {
     printing: watch::Sender<()>,
 }
 
+/// What a container prints. Made before its process: once it has ended, nobody else holds its pipes and what is in them.
+pub(super) struct Outputs {
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Outputs {
+    pub(super) fn of(record: &ContainerRecord) -> io::Result<Self> {
+        Ok(Self { stdout: Output::of(record, "stdout", false)?, stderr: Output::of(record, "stderr", true)? })
+    }
+}
+
 /// One of a container's two streams.
 struct Output {
     reader: PipeReader,
@@ -60,6 +72,7 @@ impl Monitor {
     pub(super) fn of(
         shared: &Arc<Shared>,
         record: &ContainerRecord,
+        Outputs { stdout, stderr }: Outputs,
         leader: Arc<Leader>,
         printing: watch::Sender<()>,
     ) -> io::Result<Self> {
@@ -67,8 +80,8 @@ impl Monitor {
             shared: Arc::clone(shared),
             record: record.clone(),
             leader,
-            stdout: Output::of(record, "stdout", false)?,
-            stderr: Output::of(record, "stderr", true)?,
+            stdout,
+            stderr,
             log: LogFile::open(&record.log_directory(), shared.log_limits)?,
             printing,
         })

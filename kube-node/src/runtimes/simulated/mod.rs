@@ -15,6 +15,7 @@
 
 mod behaviour;
 mod deadlines;
+mod nodes;
 mod output;
 
 use std::net::{IpAddr, Ipv4Addr};

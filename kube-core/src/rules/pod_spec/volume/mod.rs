@@ -1,14 +1,16 @@
-//! Volumes, and where containers mount them.
+//! Volumes: their types and files. Where containers mount them is in `mount`, volumes made of several sources in `projected`.
+
+mod mount;
+mod projected;
+
+pub(super) use mount::{validate_devices, validate_mounts};
 
 use super::Context;
 use super::env::{FILE_FIELDS, validate_amount, validate_field};
 use crate::field::{Errors, Path};
 use crate::rules::check::{items, text};
 use crate::rules::{metadata, persistent_volume_claim};
-use k8s_openapi::api::core::v1::{
-    DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, ProjectedVolumeSource, Volume, VolumeDevice, VolumeMount,
-    VolumeProjection,
-};
+use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Volume};
 
 /// Every type a volume can have: the field's name, and whether it is given. In upstream's order.
 pub(super) fn sources(volume: &Volume) -> [(&'static str, bool); 30] {
@@ -129,7 +131,7 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
         items(&downward.items).iter().for_each(|file| validate_downward_file(file, &path, errors));
     }
     if let Some(projected) = volume.projected.as_ref().filter(|_| first == "projected") {
-        validate_projected(projected, context, &path.field("projected"), errors);
+        projected::validate(projected, context, &path.field("projected"), errors);
     }
     if let Some(csi) = volume.csi.as_ref().filter(|_| first == "csi") {
         errors.given(&path.field("csi").field("driver"), &csi.driver);
@@ -223,189 +225,4 @@ fn validate_downward_file(file: &DownwardAPIVolumeFile, path: &Path, errors: &mu
         (None, None) => errors.required(path, "one of fieldRef and resourceFieldRef is required"),
     }
     validate_mode(file.mode, &path.field("mode"), errors);
-}
-
-fn validate_projected(projected: &ProjectedVolumeSource, context: &Context, path: &Path, errors: &mut Errors) {
-    validate_mode(projected.default_mode, &path.field("defaultMode"), errors);
-    let mut seen: Vec<&str> = Vec::new();
-    for (index, source) in items(&projected.sources).iter().enumerate() {
-        let sources_path = path.field("sources");
-        let source_path = sources_path.index(index);
-        validate_projection(source, context, path, &source_path, errors);
-        for (file, shown) in projected_files(source).filter(|(file, _)| !file.is_empty()) {
-            if seen.contains(&file) {
-                errors.invalid(path, shown, "conflicting duplicate paths");
-            } else {
-                seen.push(file);
-            }
-        }
-    }
-}
-
-/// The files a source makes, each with what an error about it shows.
-fn projected_files(source: &VolumeProjection) -> impl Iterator<Item = (&str, &str)> {
-    let secret = source.secret.iter().flat_map(|it| items(&it.items).iter().map(|file| (&*file.path, &*it.name)));
-    let config = source.config_map.iter().flat_map(|it| items(&it.items).iter().map(|file| (&*file.path, &*it.name)));
-    let downward = source.downward_api.iter().flat_map(|it| items(&it.items)).map(|file| (&*file.path, &*file.path));
-    secret.chain(config).chain(downward)
-}
-
-fn validate_projection(
-    source: &VolumeProjection,
-    context: &Context,
-    volume_path: &Path,
-    path: &Path,
-    errors: &mut Errors,
-) {
-    const TEN_MINUTES: i64 = 600;
-    let named = [
-        ("secret", source.secret.as_ref().map(|it| (&it.name, &it.items))),
-        ("configMap", source.config_map.as_ref().map(|it| (&it.name, &it.items))),
-    ];
-    for (field, (name, files)) in named.into_iter().filter_map(|(field, given)| Some((field, given?))) {
-        let path = path.field(field);
-        errors.given(&path.field("name"), name);
-        for (index, file) in items(files).iter().enumerate() {
-            validate_file(file, &path.field("items").index(index), errors);
-        }
-    }
-    for file in source.downward_api.iter().flat_map(|downward| items(&downward.items)) {
-        validate_downward_file(file, &path.field("downwardAPI"), errors);
-    }
-    if let Some(token) = &source.service_account_token {
-        let path = path.field("serviceAccountToken");
-        let seconds = token.expiration_seconds.unwrap_or(0);
-        if seconds < TEN_MINUTES {
-            errors.invalid(
-                &path.field("expirationSeconds"),
-                seconds,
-                "may not specify a duration less than 10 minutes",
-            );
-        }
-        if seconds > 1 << 32 {
-            let message = "may not specify a duration larger than 2^32 seconds";
-            errors.invalid(&path.field("expirationSeconds"), seconds, message);
-        }
-        if errors.given(&volume_path.field("path"), &token.path) {
-            local_path(&token.path, &volume_path.field("path"), errors);
-        }
-        if context.is_pod() && text(&context.spec.service_account_name).is_empty() {
-            errors.forbidden(&path, "must not be specified when serviceAccountName is not set");
-        }
-    }
-    let given = [
-        source.secret.is_some(),
-        source.config_map.is_some(),
-        source.downward_api.is_some(),
-        source.service_account_token.is_some(),
-        source.cluster_trust_bundle.is_some(),
-        source.pod_certificate.is_some(),
-    ];
-    if given.into_iter().filter(|given| *given).count() > 1 {
-        errors.forbidden(path, "may not specify more than 1 volume type per source");
-    }
-}
-
-fn find_volume<'a>(context: &Context<'a>, name: &str) -> Option<&'a Volume> {
-    let good =
-        items(&context.spec.volumes).iter().enumerate().filter(|(index, _)| !context.bad_volumes.contains(index));
-    good.map(|(_, volume)| volume).find(|volume| volume.name == name)
-}
-
-pub(super) fn validate_mounts(
-    mounts: &[VolumeMount],
-    devices: &[VolumeDevice],
-    context: &Context,
-    privileged: bool,
-    path: &Path,
-    errors: &mut Errors,
-) {
-    for (index, mount) in mounts.iter().enumerate() {
-        let item = path.index(index);
-        errors.given(&item.field("name"), &mount.name);
-        if find_volume(context, &mount.name).is_none() {
-            errors.not_found(&item.field("name"), &mount.name);
-        }
-        errors.given(&item.field("mountPath"), &mount.mount_path);
-        if mounts.iter().take(index).any(|earlier| earlier.mount_path == mount.mount_path) {
-            errors.invalid(&item.field("mountPath"), &mount.mount_path, "must be unique");
-        }
-        if devices.iter().any(|device| device.name == mount.name) {
-            errors.invalid(&item.field("name"), &mount.name, "must not already exist in volumeDevices");
-        }
-        if devices.iter().any(|device| device.device_path == mount.mount_path) {
-            let message = "must not already exist as a path in volumeDevices";
-            errors.invalid(&item.field("mountPath"), &mount.mount_path, message);
-        }
-        validate_mount_options(mount, privileged, &item, path, errors);
-    }
-}
-
-/// Upstream reports some of a mount's fields at the list rather than at the item.
-fn validate_mount_options(mount: &VolumeMount, privileged: bool, item: &Path, list: &Path, errors: &mut Errors) {
-    let (sub_path, expression) = (text(&mount.sub_path), text(&mount.sub_path_expr));
-    if !sub_path.is_empty() {
-        descending_path(sub_path, &list.field("subPath"), errors);
-    }
-    if !expression.is_empty() {
-        if !sub_path.is_empty() {
-            errors.invalid(&item.field("subPathExpr"), expression, "subPathExpr and subPath are mutually exclusive");
-        }
-        descending_path(expression, &list.field("subPathExpr"), errors);
-    }
-    let propagations = ["Bidirectional", "HostToContainer", "None"];
-    errors.any_of(&list.field("mountPropagation"), &mount.mount_propagation, &propagations);
-    if mount.mount_propagation.as_deref() == Some("Bidirectional") && !privileged {
-        let message = "Bidirectional mount propagation is available only to privileged containers";
-        errors.forbidden(&list.field("mountPropagation"), message);
-    }
-    let path = list.field("recursiveReadOnly");
-    errors.any_of(&path, &mount.recursive_read_only, &["Disabled", "Enabled", "IfPossible"]);
-    if matches!(text(&mount.recursive_read_only), "Enabled" | "IfPossible") {
-        if mount.read_only != Some(true) {
-            errors.forbidden(&path, "may only be specified when readOnly is true");
-        }
-        if !matches!(mount.mount_propagation.as_deref(), None | Some("None")) {
-            errors.forbidden(&path, "may only be specified when mountPropagation is None or not specified");
-        }
-    }
-}
-
-pub(super) fn validate_devices(
-    devices: &[VolumeDevice],
-    mounts: &[VolumeMount],
-    context: &Context,
-    path: &Path,
-    errors: &mut Errors,
-) {
-    for (index, device) in devices.iter().enumerate() {
-        let path = path.index(index);
-        let (name, device_path) = (&device.name, &device.device_path);
-        errors.given(&path.field("name"), name);
-        let earlier = || devices.iter().take(index);
-        if earlier().any(|earlier| earlier.name == *name) {
-            errors.invalid(&path.field("name"), name, "must be unique");
-        }
-        match find_volume(context, name) {
-            None => errors.not_found(&path.field("name"), name),
-            Some(volume) if volume.persistent_volume_claim.is_none() && volume.ephemeral.is_none() => {
-                let message = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
-                errors.invalid(&path.field("name"), name, message);
-            }
-            Some(_) => {}
-        }
-        errors.given(&path.field("devicePath"), device_path);
-        if earlier().any(|earlier| earlier.device_path == *device_path) {
-            errors.invalid(&path.field("devicePath"), device_path, "must be unique");
-        }
-        if device_path.split('/').any(|step| step == "..") {
-            errors.invalid(&path.field("devicePath"), device_path, "can not contain backsteps ('..')");
-        }
-        if mounts.iter().any(|mount| mount.name == *name) {
-            errors.invalid(&path.field("name"), name, "must not already exist in volumeMounts");
-        }
-        if mounts.iter().any(|mount| mount.mount_path == *device_path) {
-            errors.invalid(&path.field("devicePath"), device_path, "must not already exist as a path in volumeMounts");
-        }
-    }
 }

@@ -1,0 +1,333 @@
+//! PodDisruptionBudgets: how many pods may be evicted now. Source: `pkg/controller/disruption`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use coracle_core::object::controller_of;
+use coracle_core::selector::Selector;
+use coracle_core::time::whole_seconds;
+use coracle_core::{Event, Happening, Object, ObjectKey, Request, Severity, World};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{Pod, ReplicationController};
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::plan::Plan;
+use crate::planner::Planner;
+use crate::pods;
+use crate::portion::{scaled, since};
+use crate::watches::Watches;
+
+const CONTROLLER: &str = "disruption-controller";
+
+/// How long an evicted pod may take until its deletion is seen. Source: `DeletionTimeout`.
+const DELETION_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
+
+/// Keeps the status of PodDisruptionBudgets, which evictions are measured by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DisruptionBudgets;
+
+/// What there is of one budget.
+#[derive(Debug)]
+pub struct Observed {
+    pods: Vec<Arc<Pod>>,
+    /// How many pods their controllers want in all; only asked for if the budget is a part of that.
+    scale: Result<i32, String>,
+}
+
+impl Planner for DisruptionBudgets {
+    type Kind = PodDisruptionBudget;
+    type Observed = Observed;
+
+    fn name(&self) -> &'static str {
+        CONTROLLER
+    }
+
+    fn watches(&self, on: &mut Watches<PodDisruptionBudget>) {
+        on.changes::<Pod>(budgets_of_change);
+        on.changes::<Deployment>(budgets_of_scale).changes::<ReplicaSet>(budgets_of_scale);
+        on.changes::<ReplicationController>(budgets_of_scale).changes::<StatefulSet>(budgets_of_scale);
+    }
+
+    fn observe(&self, budget: &PodDisruptionBudget, world: &World) -> Observed {
+        let selector = selector(budget);
+        let namespace = budget.metadata.namespace.as_deref().unwrap_or("");
+        let pods = world.list_in::<Pod>(namespace);
+        let pods: Vec<_> = pods.filter(|pod| selector.matches_optional(pod.metadata.labels.as_ref())).collect();
+        let scale = if is_relative(budget) { scale_of(&pods, world) } else { Ok(0) };
+        Observed { pods, scale }
+    }
+
+    fn plan(&self, budget: &PodDisruptionBudget, observed: Observed, now: Timestamp) -> Plan {
+        let mut plan = Plan::nothing();
+        let before = budget.status.clone().unwrap_or_default();
+        let after = match &observed.scale {
+            Ok(scale) => status(budget, &observed.pods, *scale, now),
+            Err(why) => failed(budget, why, now),
+        };
+        plan.look_again(recheck(&after, now));
+        if before == after {
+            return plan;
+        }
+        if let Err(why) = &observed.scale {
+            let note = format!("Failed to calculate the number of expected pods: {why}");
+            plan.tell(Happening::new(CONTROLLER, budget, Severity::Warning, "CalculateExpectedPodCountFailed", note));
+        } else if observed.pods.is_empty() {
+            plan.tell(Happening::new(CONTROLLER, budget, Severity::Normal, "NoPods", "No matching pods found"));
+        }
+        plan.then(Request::update_status(PodDisruptionBudget { status: Some(after), ..budget.clone() }));
+        plan
+    }
+}
+
+fn selector(budget: &PodDisruptionBudget) -> Selector {
+    let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    Selector::from_label_selector(selector).unwrap_or(Selector::nothing())
+}
+
+/// Whether the budget is a part of what controllers want, rather than a number of pods.
+fn is_relative(budget: &PodDisruptionBudget) -> bool {
+    budget.spec.as_ref().is_some_and(|spec| {
+        spec.max_unavailable.is_some() || matches!(spec.min_available, Some(IntOrString::String(_)))
+    })
+}
+
+/// What the controllers of these pods want in all; pods without one do not count. Source: `getExpectedScale`.
+fn scale_of(pods: &[Arc<Pod>], world: &World) -> Result<i32, String> {
+    let mut scales = BTreeMap::new();
+    for pod in pods {
+        let Some(reference) = controller_of(&pod.metadata) else { continue };
+        let name = pod.metadata.name.as_deref().unwrap_or("");
+        let owner = world.by_uid(&reference.uid).ok_or_else(|| format!("found no controllers for pod {name:?}"))?;
+        let owner = above(owner, world);
+        let Some(scale) = replicas(owner) else {
+            return Err(format!("{} does not implement the scale subresource", owner.kind().storage));
+        };
+        scales.insert(owner.uid().to_owned(), scale);
+    }
+    Ok(scales.into_values().sum())
+}
+
+/// The Deployment of a ReplicaSet, or whatever the pods' controller is itself.
+fn above<'a>(owner: &'a Arc<Object>, world: &'a World) -> &'a Object {
+    let deployment = owner.get::<ReplicaSet>().and_then(|it| world.by_uid(&controller_of(&it.metadata)?.uid));
+    deployment.filter(|it| it.get::<Deployment>().is_some()).unwrap_or(owner)
+}
+
+/// The pods that a scalable object asks for.
+fn replicas(owner: &Object) -> Option<i32> {
+    let deployment = || Some(owner.get::<Deployment>()?.spec.as_ref()?.replicas.unwrap_or(1));
+    let replica_set = || Some(owner.get::<ReplicaSet>()?.spec.as_ref()?.replicas.unwrap_or(1));
+    let controller = || Some(owner.get::<ReplicationController>()?.spec.as_ref()?.replicas.unwrap_or(1));
+    let stateful_set = || Some(owner.get::<StatefulSet>()?.spec.as_ref()?.replicas.unwrap_or(1));
+    deployment().or_else(replica_set).or_else(controller).or_else(stateful_set)
+}
+
+fn status(budget: &PodDisruptionBudget, pods: &[Arc<Pod>], scale: i32, now: Timestamp) -> PodDisruptionBudgetStatus {
+    let before = budget.status.clone().unwrap_or_default();
+    let (expected, desired) = expectation(budget, pods.len(), scale);
+    let disrupted = still_disrupted(&before, pods, now);
+    let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
+    let healthy = pods.iter().filter(|pod| {
+        pod.metadata.deletion_timestamp.is_none() && !disrupted.contains_key(&name(pod)) && pods::is_ready(pod)
+    });
+    let healthy = i32::try_from(healthy.count()).unwrap_or(i32::MAX);
+    // A budget without pods allows nothing, so that the first ones are safe before they are counted.
+    let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
+    let (holds, reason) = if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    let mut after = PodDisruptionBudgetStatus {
+        current_healthy: Some(healthy),
+        desired_healthy: Some(desired),
+        expected_pods: Some(expected),
+        disruptions_allowed: Some(allowed),
+        disrupted_pods: (!disrupted.is_empty()).then_some(disrupted),
+        observed_generation: budget.metadata.generation,
+        conditions: before.conditions,
+    };
+    set_condition(&mut after, holds, reason, "", budget.metadata.generation, now);
+    after
+}
+
+/// How many pods there should be, and how many of them healthy.
+fn expectation(budget: &PodDisruptionBudget, present: usize, scale: i32) -> (i32, i32) {
+    let Some(spec) = &budget.spec else { return (0, 0) };
+    match (&spec.max_unavailable, &spec.min_available) {
+        (Some(unavailable), _) => (scale, (scale - scaled(unavailable, scale, true)).max(0)),
+        (None, Some(IntOrString::Int(available))) => (i32::try_from(present).unwrap_or(i32::MAX), *available),
+        (None, Some(available)) => (scale, scaled(available, scale, true)),
+        (None, None) => (0, 0),
+    }
+}
+
+/// Pods whose eviction was granted, and whose deletion is still to be seen.
+fn still_disrupted(before: &PodDisruptionBudgetStatus, pods: &[Arc<Pod>], now: Timestamp) -> BTreeMap<String, Time> {
+    let staying = |name: &str| {
+        pods.iter().any(|pod| pod.metadata.name.as_deref() == Some(name) && pod.metadata.deletion_timestamp.is_none())
+    };
+    let recent = |time: &Time| now.duration_since(time.0) <= DELETION_TIMEOUT;
+    let disrupted = before.disrupted_pods.iter().flatten();
+    disrupted
+        .filter(|(name, time)| recent(time) && staying(name))
+        .map(|(name, time)| (name.clone(), time.clone()))
+        .collect()
+}
+
+/// When the first granted eviction is taken back, if its deletion is not seen before.
+fn recheck(status: &PodDisruptionBudgetStatus, now: Timestamp) -> Option<std::time::Duration> {
+    let granted = status.disrupted_pods.iter().flatten().map(|(_, time)| time.0).min()?;
+    let timeout = std::time::Duration::try_from(DELETION_TIMEOUT).unwrap_or_default();
+    Some(timeout.saturating_sub(since(granted, now)) + std::time::Duration::from_secs(1))
+}
+
+/// Allows nothing when it is not known what to allow. Source: `failSafe`.
+fn failed(budget: &PodDisruptionBudget, why: &str, now: Timestamp) -> PodDisruptionBudgetStatus {
+    let mut after = budget.status.clone().unwrap_or_default();
+    after.disruptions_allowed = Some(0);
+    let generation = after.observed_generation;
+    set_condition(&mut after, "False", "SyncFailed", why, generation, now);
+    after
+}
+
+fn set_condition(
+    status: &mut PodDisruptionBudgetStatus,
+    holds: &str,
+    reason: &str,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    const KIND: &str = "DisruptionAllowed";
+    let conditions = status.conditions.get_or_insert_default();
+    let known = conditions.iter().find(|condition| condition.type_ == KIND && condition.status == holds);
+    let last_transition_time = known.map_or_else(|| whole_seconds(now), |known| known.last_transition_time.clone());
+    conditions.retain(|condition| condition.type_ != KIND);
+    conditions.push(Condition {
+        type_: KIND.to_owned(),
+        status: holds.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time,
+    });
+}
+
+/// The budgets that a change of a pod concerns: those that select it, if it became healthy or not, came or went.
+fn budgets_of_change(event: &Event, world: &World) -> Vec<ObjectKey> {
+    let face = |pod: &Pod| {
+        let owner = controller_of(&pod.metadata).map(|owner| owner.uid.clone());
+        (pods::is_ready(pod), pod.metadata.deletion_timestamp.is_some(), pod.metadata.labels.clone(), owner)
+    };
+    let previous = event.previous.as_ref().and_then(|previous| previous.get::<Pod>());
+    let Some(pod) = event.object.get::<Pod>() else { return Vec::new() };
+    if !event.deleted && previous.is_some_and(|previous| face(previous) == face(pod)) {
+        return Vec::new();
+    }
+    let versions = || [Some(pod), previous].into_iter().flatten();
+    let concerns = |budget: &Arc<PodDisruptionBudget>| {
+        let selector = selector(budget);
+        versions().any(|pod| selector.matches_optional(pod.metadata.labels.as_ref()))
+    };
+    let budgets = world.list_in(event.object.namespace());
+    budgets.filter(concerns).map(|budget| ObjectKey::of(&budget.metadata)).collect()
+}
+
+/// The budgets that may depend on how many pods a controller wants, if it has come, gone, or changed its mind.
+fn budgets_of_scale(event: &Event, world: &World) -> Vec<ObjectKey> {
+    let previous = event.previous.as_deref().filter(|_| !event.deleted);
+    if previous.is_some_and(|previous| replicas(previous) == replicas(&event.object)) {
+        return Vec::new();
+    }
+    let budgets = world.list_in::<PodDisruptionBudget>(event.object.namespace());
+    budgets.filter(|budget| is_relative(budget)).map(|budget| ObjectKey::of(&budget.metadata)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::testing::{Small, ago};
+
+    fn budget(spec: &str) -> String {
+        format!(
+            "{{kind: PodDisruptionBudget, metadata: {{name: pdb, generation: 1}}, spec: {{{spec}, selector: {{matchLabels: {{app: web}}}}}}}}\n---\n"
+        )
+    }
+
+    /// A ReplicaSet `web` of four, and three of its pods: `a` and `b` ready, `c` not.
+    fn pods() -> String {
+        let owner = "ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: replicaset-web, controller: true}]";
+        let pod = |(name, ready): (&str, &str)| {
+            format!(
+                "{{kind: Pod, metadata: {{name: {name}, labels: {{app: web}}, {owner}}}, status: {{conditions: \
+                 [{{type: Ready, status: '{ready}'}}]}}}}\n---\n"
+            )
+        };
+        let replica_set =
+            "{kind: ReplicaSet, metadata: {name: web}, spec: {replicas: 4, selector: {}}}\n---\n".to_owned();
+        replica_set + &[("a", "True"), ("b", "True"), ("c", "False")].map(pod).concat()
+    }
+
+    fn check(yaml: String, expected: Expect) {
+        expected.assert_eq(&Small::new(&yaml).step(&DisruptionBudgets, "pdb"));
+    }
+
+    #[test]
+    fn budgets_are_numbers_or_parts_of_what_is_wanted() {
+        check(
+            budget("minAvailable: 1") + &pods(),
+            expect![[r#"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 desiredHealthy=1 disruptionsAllowed=1 expectedPods=3
+        "#]],
+        );
+        check(
+            budget("minAvailable: 50%") + &pods(),
+            expect![[r#"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=2 desiredHealthy=2 disruptionsAllowed=0 expectedPods=4
+        "#]],
+        );
+        check(
+            budget("maxUnavailable: 3") + &pods(),
+            expect![[r#"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 desiredHealthy=1 disruptionsAllowed=1 expectedPods=4
+        "#]],
+        );
+        check(
+            budget("maxUnavailable: 1"),
+            expect![[r#"
+            event NoPods: No matching pods found
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=0 desiredHealthy=0 disruptionsAllowed=0 expectedPods=0
+        "#]],
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_counted_allows_nothing() {
+        check(
+            budget("maxUnavailable: 1") + &pods().replace("uid: replicaset-web", "uid: unknown"),
+            expect![[r#"
+            event CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: found no controllers for pod "a"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/SyncFailed disruptionsAllowed=0
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_granted_eviction_counts_until_it_is_seen_or_forgotten() {
+        let mut small = Small::new(&(budget("minAvailable: 1") + &pods()));
+        small.edit::<PodDisruptionBudget>("pdb", |budget| {
+            budget.status.get_or_insert_default().disrupted_pods = Some([("a".to_owned(), ago(60))].into());
+        });
+        expect![[r#"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=1 desiredHealthy=1 disruptionsAllowed=0 expectedPods=3
+            look again after 61s
+        "#]].assert_eq(&small.step(&DisruptionBudgets, "pdb"));
+        small.now += SignedDuration::from_secs(61);
+        expect![[r#"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 disruptedPods.a=- disruptionsAllowed=1
+        "#]].assert_eq(&small.step(&DisruptionBudgets, "pdb"));
+        assert_eq!(small.step(&DisruptionBudgets, "pdb"), "");
+    }
+}

@@ -1,0 +1,84 @@
+//! The cluster on a socket: a certificate authority, a serving certificate, a client certificate for the owner.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use coracle_api::http::ApiServer;
+use coracle_api::http::kubeconfig::{Credential, Kubeconfig};
+use coracle_api::http::pki::{Authority, Identity, PkiError};
+use coracle_api::http::serve::{Limits, Serving, serve};
+use coracle_core::Clock;
+use tokio::net::TcpListener;
+
+/// Names under which the server may be called, beside the address it listens on.
+const NAMES: [&str; 6] = [
+    "localhost",
+    "127.0.0.1",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
+
+/// A socket that is bound, before the cluster behind it runs.
+pub(crate) struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    authority: Authority,
+    server: Identity,
+    owner: Identity,
+}
+
+impl Door {
+    /// Binds a socket and makes the certificates.
+    pub(crate) async fn open(address: SocketAddr, clock: &dyn Clock) -> io::Result<Self> {
+        let refuse = |error: PkiError| io::Error::other(error);
+        let listener = TcpListener::bind(address).await?;
+        let (address, now) = (listener.local_addr()?, clock.now());
+        let authority = Authority::create(now).map_err(refuse)?;
+        let ip = address.ip().to_string();
+        let mut names: Vec<&str> = NAMES.iter().copied().filter(|name| *name != ip).collect();
+        names.extend([ip.as_str(), "10.96.0.1"]);
+        let server = authority.server(&names, now).map_err(refuse)?;
+        let owner = authority.client("kubernetes-admin", &["system:masters"], now).map_err(refuse)?;
+        Ok(Self { listener, address, authority, server, owner })
+    }
+
+    /// Where clients are to call.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate by which clients know the server, in PEM.
+    pub(crate) fn root_ca(&self) -> String {
+        self.authority.certificate().to_owned()
+    }
+
+    /// Begins to answer.
+    pub(crate) fn serve(self, server: Arc<ApiServer>) -> io::Result<Served> {
+        let tls = self.authority.tls(&self.server).map_err(io::Error::other)?;
+        let kubeconfig = Kubeconfig {
+            name: "coracle".to_owned(),
+            server: format!("https://{}", self.address),
+            authority: Some(self.authority.certificate().to_owned()),
+            credential: Credential::Certificate(self.owner),
+        };
+        Ok(Served { serving: serve(server, self.listener, Some(tls), Limits::default())?, kubeconfig })
+    }
+}
+
+/// A cluster that listens.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) serving: Serving,
+    kubeconfig: Kubeconfig,
+}
+
+impl Served {
+    /// Writes the owner's kubeconfig, readable by the user only.
+    pub(crate) fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
+        self.kubeconfig.write(path)
+    }
+}
