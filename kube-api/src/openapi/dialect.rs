@@ -30,11 +30,11 @@ impl Dialect {
     pub(super) fn parameter(self, name: &str, place: &str, type_: &str, description: &str) -> Value {
         let mut parameter = json!({"name": name, "in": place, "description": description});
         match self {
-            Self::V2 => set(&mut parameter, "type", type_),
-            Self::V3 => set(&mut parameter, "schema", json!({"type": type_})),
+            Self::V2 => parameter["type"] = type_.into(),
+            Self::V3 => parameter["schema"] = json!({"type": type_}),
         }
         if place == "path" {
-            set(&mut parameter, "required", true);
+            parameter["required"] = true.into();
         }
         parameter
     }
@@ -44,22 +44,21 @@ impl Dialect {
         let schema = self.reference(definition);
         match self {
             Self::V2 => {
-                set(operation, "consumes", types);
+                operation["consumes"] = json!(types);
                 let mut body = json!({"name": "body", "in": "body", "schema": schema});
                 if is_required {
-                    set(&mut body, "required", true);
+                    body["required"] = true.into();
                 }
-                if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+                if let Some(parameters) = operation["parameters"].as_array_mut() {
                     parameters.push(body);
                 }
             }
             Self::V3 => {
                 let content: Map<_, _> = types.iter().map(|it| ((*it).to_owned(), json!({"schema": schema}))).collect();
-                let mut body = json!({"content": content});
+                operation["requestBody"] = json!({"content": content});
                 if is_required {
-                    set(&mut body, "required", true);
+                    operation["requestBody"]["required"] = true.into();
                 }
-                set(operation, "requestBody", body);
             }
         }
     }
@@ -74,12 +73,5 @@ impl Dialect {
                 json!({"description": description, "content": content})
             }
         }
-    }
-}
-
-/// Sets a member of an object.
-pub(super) fn set(object: &mut Value, name: &str, member: impl Into<Value>) {
-    if let Value::Object(members) = object {
-        members.insert(name.to_owned(), member.into());
     }
 }
