@@ -37,7 +37,8 @@ async fn kube_rs_reads_writes_and_watches() {
     let pods: Api<Pod> = Api::default_namespaced(cluster.kube_client());
     let watch = pods.watch(&kube::api::WatchParams::default(), "0").await.unwrap();
     let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "labels": {"app": "web"}},
-        "spec": {"containers": [{"name": "c", "image": "i"}]}})).unwrap();
+        "spec": {"containers": [{"name": "c", "image": "i"}]}}))
+    .unwrap();
     pods.create(&PostParams::default(), &pod).await.unwrap();
     let mut watch = watch.boxed();
     loop {
