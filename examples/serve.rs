@@ -39,6 +39,16 @@ fn read_arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(arguments)
 }
 
+/// Ctrl-C, or what a supervisor sends.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     match run().await {
@@ -67,7 +77,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("listening on https://{address}");
     println!("export KUBECONFIG={}", arguments.kubeconfig.display());
     println!("ready");
-    tokio::signal::ctrl_c().await?;
+    asked_to_stop().await?;
     println!("stopping");
     let stopped = cluster.shutdown().await;
     std::fs::remove_file(&arguments.kubeconfig)?;
