@@ -30,11 +30,11 @@ impl Dialect {
     pub(super) fn parameter(self, name: &str, place: &str, type_: &str, description: &str) -> Value {
         let mut parameter = json!({"name": name, "in": place, "description": description});
         match self {
-            Self::V2 => parameter["type"] = type_.into(),
-            Self::V3 => parameter["schema"] = json!({"type": type_}),
+            Self::V2 => set(&mut parameter, "type", type_),
+            Self::V3 => set(&mut parameter, "schema", json!({"type": type_})),
         }
         if place == "path" {
-            parameter["required"] = true.into();
+            set(&mut parameter, "required", true);
         }
         parameter
     }
@@ -44,21 +44,22 @@ impl Dialect {
         let schema = self.reference(definition);
         match self {
             Self::V2 => {
-                operation["consumes"] = json!(types);
+                set(operation, "consumes", types);
                 let mut body = json!({"name": "body", "in": "body", "schema": schema});
                 if is_required {
-                    body["required"] = true.into();
+                    set(&mut body, "required", true);
                 }
-                if let Some(parameters) = operation["parameters"].as_array_mut() {
+                if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
                     parameters.push(body);
                 }
             }
             Self::V3 => {
                 let content: Map<_, _> = types.iter().map(|it| ((*it).to_owned(), json!({"schema": schema}))).collect();
-                operation["requestBody"] = json!({"content": content});
+                let mut body = json!({"content": content});
                 if is_required {
-                    operation["requestBody"]["required"] = true.into();
+                    set(&mut body, "required", true);
                 }
+                set(operation, "requestBody", body);
             }
         }
     }
@@ -73,5 +74,12 @@ impl Dialect {
                 json!({"description": description, "content": content})
             }
         }
+    }
+}
+
+/// Sets a member of an object.
+pub(super) fn set(object: &mut Value, name: &str, member: impl Into<Value>) {
+    if let Value::Object(members) = object {
+        members.insert(name.to_owned(), member.into());
     }
 }

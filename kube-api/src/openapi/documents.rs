@@ -10,7 +10,7 @@ use coracle_core::kind::{Kinds, split_api_version};
 use coracle_core::schema::Schema;
 use serde_json::{Map, Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, set};
 use super::schema::Definitions;
 use super::{paths, protobuf};
 
@@ -132,9 +132,11 @@ impl OpenApi {
         let open = || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
         let mut schema = self.custom.get(&*kind.definition).cloned().unwrap_or_else(open);
         let metadata = format!("{META}.ObjectMeta");
-        schema["properties"]["metadata"] = definitions.dialect.reference(&metadata);
-        schema["properties"]["apiVersion"] = json!({"type": "string"});
-        schema["properties"]["kind"] = json!({"type": "string"});
+        let mut properties = schema.get("properties").cloned().unwrap_or_else(|| json!({}));
+        set(&mut properties, "metadata", definitions.dialect.reference(&metadata));
+        set(&mut properties, "apiVersion", json!({"type": "string"}));
+        set(&mut properties, "kind", json!({"type": "string"}));
+        set(&mut schema, "properties", properties);
         definitions.referred.insert(metadata);
         schema
     }

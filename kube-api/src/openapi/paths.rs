@@ -4,7 +4,7 @@ use coracle_core::Kind;
 use coracle_core::kind::Subresource;
 use serde_json::{Map, Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, set};
 
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
@@ -189,10 +189,11 @@ impl Operations<'_> {
         for (method, title) in methods {
             let mut operation = self.operation(&READ, gvk.clone(), suffix);
             if is_connection {
-                operation["x-kubernetes-action"] = "connect".into();
-                operation["operationId"] = self.id(&format!("connect{title}"), suffix).into();
+                set(&mut operation, "x-kubernetes-action", "connect");
+                set(&mut operation, "operationId", self.id(&format!("connect{title}"), suffix));
             }
-            operation["responses"] = json!({"200": self.dialect.response("OK", None, &["text/plain"])});
+            let response = self.dialect.response("OK", None, &["text/plain"]);
+            set(&mut operation, "responses", json!({"200": response}));
             item.insert((*method).to_owned(), operation);
         }
         item.into()
@@ -232,9 +233,9 @@ impl Operations<'_> {
             "x-kubernetes-group-version-kind": gvk,
         });
         if self.dialect == Dialect::V2 {
-            operation["produces"] = json!(MEDIA);
-            operation["consumes"] = json!(["*/*"]);
-            operation["schemes"] = json!(["https"]);
+            set(&mut operation, "produces", json!(MEDIA));
+            set(&mut operation, "consumes", json!(["*/*"]));
+            set(&mut operation, "schemes", json!(["https"]));
         }
         operation
     }
@@ -254,9 +255,9 @@ impl Operations<'_> {
     }
 
     fn add_parameters(&self, operation: &mut Value, parameters: &[Parameter]) {
-        if let Some(list) = operation["parameters"].as_array_mut() {
+        if let Some(list) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
             for (name, type_, text) in parameters {
-                if !list.iter().any(|known| known["name"] == *name) {
+                if !list.iter().any(|known| known.get("name").and_then(Value::as_str) == Some(name)) {
                     list.push(self.dialect.parameter(name, "query", type_, text));
                 }
             }
@@ -264,14 +265,14 @@ impl Operations<'_> {
     }
 
     fn add_responses(&self, operation: &mut Value, definition: &str, codes: &[&str]) {
-        let description = |code| match code {
+        let description = |code: &str| match code {
             "201" => "Created",
             "202" => "Accepted",
             _ => "OK",
         };
-        for code in codes {
-            operation["responses"][*code] = self.dialect.response(description(*code), Some(definition), MEDIA);
-        }
+        let response = |code: &&str| self.dialect.response(description(code), Some(definition), MEDIA);
+        let responses: Map<_, _> = codes.iter().map(|code| ((*code).to_owned(), response(code))).collect();
+        set(operation, "responses", responses);
     }
 
     fn gvk(&self) -> Value {

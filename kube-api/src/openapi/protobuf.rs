@@ -9,10 +9,7 @@ use serde_json::Value;
 pub(super) fn document(document: &Value) -> Vec<u8> {
     let mut out = Message::default();
     out.text(1, &document["swagger"]);
-    let mut info = Message::default();
-    info.text(1, &document["info"]["title"]);
-    info.text(2, &document["info"]["version"]);
-    out.message(2, info);
+    out.message(2, info(&document["info"]));
     let mut paths = Message::default();
     for (path, item) in members(&document["paths"]) {
         paths.message(2, named(path, path_item(item)));
@@ -20,6 +17,13 @@ pub(super) fn document(document: &Value) -> Vec<u8> {
     out.message(8, paths);
     out.message(9, all(&document["definitions"], schema));
     out.0
+}
+
+fn info(info: &Value) -> Message {
+    let mut out = Message::default();
+    out.text(1, &info["title"]);
+    out.text(2, &info["version"]);
+    out
 }
 
 fn path_item(item: &Value) -> Message {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use coracle_core::schema::{Any, Field, ListKind, Patch, Scalar, Schema, Shape, Strategy, Struct, Type, docs};
 use serde_json::{Map, Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, set};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1";
@@ -31,7 +31,7 @@ impl Definitions {
             Shape::Any(_) | Shape::Map(_) | Shape::List(_) => json!({}),
         };
         if let Some(text) = docs::definition(name) {
-            definition["description"] = text.into();
+            set(&mut definition, "description", text);
         }
         Some(definition)
     }
@@ -46,13 +46,13 @@ impl Definitions {
         let required: Vec<_> = required.map(|field| field.name.as_ref()).collect();
         let mut definition = json!({"type": "object"});
         if !properties.is_empty() {
-            definition["properties"] = properties.into();
+            set(&mut definition, "properties", properties);
         }
         if !required.is_empty() {
-            definition["required"] = json!(required);
+            set(&mut definition, "required", required);
         }
         if object.atomic {
-            definition["x-kubernetes-map-type"] = "atomic".into();
+            set(&mut definition, "x-kubernetes-map-type", "atomic");
         }
         definition
     }
@@ -91,9 +91,9 @@ impl Definitions {
                     ListKind::Set => ("set", None),
                     ListKind::Map(keys) => ("map", Some(keys)),
                 };
-                schema["x-kubernetes-list-type"] = kind.into();
+                set(&mut schema, "x-kubernetes-list-type", kind);
                 if let Some(keys) = keys {
-                    schema["x-kubernetes-list-map-keys"] = json!(keys);
+                    set(&mut schema, "x-kubernetes-list-map-keys", json!(keys));
                 }
                 schema
             }
@@ -101,7 +101,7 @@ impl Definitions {
                 let element = self.element(definition, field, ty.at(map.element));
                 let mut schema = json!({"type": "object", "additionalProperties": element});
                 if map.atomic {
-                    schema["x-kubernetes-map-type"] = "atomic".into();
+                    set(&mut schema, "x-kubernetes-map-type", "atomic");
                 }
                 schema
             }

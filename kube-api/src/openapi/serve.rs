@@ -19,7 +19,9 @@ use crate::http::query::Query;
 use crate::http::respond;
 
 const JSON: &str = "application/json";
-const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// How v2 in protobuf is answered. Clients ask for it under an older name too, which is no valid content type.
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+const PROTOBUF_ASKED: [&str; 2] = [PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"];
 
 /// The documents of whatever a gateway serves.
 pub struct Published {
@@ -86,7 +88,7 @@ fn wants_protobuf(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut media =
         accept.flat_map(|value| value.split(',')).map(|clause| clause.split(';').next().unwrap_or("").trim());
-    media.next().is_some_and(|first| first == PROTOBUF)
+    media.next().is_some_and(|first| PROTOBUF_ASKED.contains(&first))
 }
 
 /// A document named by its hash may be kept for ever.
