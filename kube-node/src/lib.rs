@@ -10,7 +10,6 @@
 //! | [`runtime`], [`runtimes`] | the door to whatever runs containers; processes, functions, a simulation |
 
 pub mod agent;
-pub mod amount;
 pub mod environment;
 pub mod pod;
 pub mod probe;

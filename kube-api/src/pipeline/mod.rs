@@ -42,6 +42,9 @@ use crate::recorder::Recorder;
 /// How often a change is prepared anew because another writer came first, before it is refused as a conflict.
 const ATTEMPTS_MAX: usize = 64;
 
+/// Requests that are prepared before their drafts are committed: enough to share a commit, few enough that others get their turn.
+const TOGETHER_MAX: usize = 256;
+
 /// What a pipeline is made of, beyond its ledger.
 pub struct Settings {
     /// The cluster's time.
@@ -293,9 +296,37 @@ impl Gateway for Pipeline {
     }
 
     async fn execute_all(&self, mut requests: Vec<Request>) -> Vec<Result<Response, Status>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        while !requests.is_empty() {
+            let rest = requests.split_off(requests.len().min(TOGETHER_MAX));
+            answers.append(&mut self.run_together(requests).await);
+            requests = rest;
+        }
+        answers
+    }
+
+    fn feed(&self) -> &Arc<Feed> {
+        self.ledger.feed()
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn entropy(&self) -> &Arc<Entropy> {
+        &self.entropy
+    }
+
+    fn record(&self, happening: Happening) {
+        self.recorder.record(happening);
+    }
+}
+
+impl Pipeline {
+    /// Prepares requests one after another, commits their drafts at once, and repeats those that another writer overtook.
+    async fn run_together(&self, mut requests: Vec<Request>) -> Vec<Result<Response, Status>> {
         let mut answers: Vec<Option<Result<Response, Status>>> = Vec::with_capacity(requests.len());
-        let mut drafts = Vec::new();
-        let mut waiting = Vec::new();
+        let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
         for (index, request) in requests.iter_mut().enumerate() {
             if matches!(request.action, Action::DeleteCollection { .. }) {
                 answers.push(None);
@@ -321,31 +352,12 @@ impl Gateway for Pipeline {
         for (answer, request) in answers.into_iter().zip(requests) {
             all.push(match answer {
                 Some(answer) => answer,
-                // Another writer came first, so this one is prepared anew, by itself.
                 None => self.run(request).await,
             });
         }
         all
     }
 
-    fn feed(&self) -> &Arc<Feed> {
-        self.ledger.feed()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
-    }
-
-    fn entropy(&self) -> &Arc<Entropy> {
-        &self.entropy
-    }
-
-    fn record(&self, happening: Happening) {
-        self.recorder.record(happening);
-    }
-}
-
-impl Pipeline {
     async fn edit(&self, call: &mut Call<'_>, edit: &Edit) -> Result<Prepared, Status> {
         let existing = call.existing()?;
         let mut value = existing.value().duplicate();

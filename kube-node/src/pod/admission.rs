@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use coracle_core::quantity::{Format, Quantity as Amount};
 use k8s_openapi::api::core::v1::{Container, Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration};
-
-use crate::amount::Amount;
 
 /// Why a node does not take a pod in: it fails at once and its owner makes another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +43,9 @@ impl Demand {
         add(&mut amounts, &sidecars);
         raise(&mut amounts, peaks);
         let overhead = spec.overhead.iter().flatten();
-        let overhead = overhead.filter_map(|(name, amount)| Some((name.clone(), Amount::parse(&amount.0)?)));
+        let overhead = overhead.filter_map(|(name, amount)| Some((name.clone(), Amount::parse(&amount.0).ok()?)));
         add(&mut amounts, &overhead.collect());
-        amounts.insert("pods".to_owned(), Amount::units(1));
+        amounts.insert("pods".to_owned(), Amount::new(1, Format::DecimalSi));
         Self { amounts, ports: ports(pod) }
     }
 }
@@ -63,10 +62,9 @@ pub fn admit<'a>(
 ) -> Result<(), Rejection> {
     let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
     for (resource, requested) in &demand.amounts {
-        let capacity = allocatable.and_then(|all| Amount::parse(&all.get(resource)?.0)).unwrap_or_default();
-        let used = taken.clone().filter_map(|other| other.amounts.get(resource)).map(|amount| amount.milli).sum();
-        let used = Amount { milli: used };
-        if !requested.is_zero() && used.milli + requested.milli > capacity.milli {
+        let capacity = allocatable.and_then(|all| Amount::parse(&all.get(resource)?.0).ok()).unwrap_or_default();
+        let used: Amount = taken.clone().filter_map(|other| other.amounts.get(resource)).copied().sum();
+        if !requested.is_zero() && used + *requested > capacity {
             return Err(out_of(resource, *requested, used, capacity));
         }
     }
@@ -86,7 +84,7 @@ pub fn admit<'a>(
 }
 
 fn out_of(resource: &str, requested: Amount, used: Amount, capacity: Amount) -> Rejection {
-    let number = |amount: Amount| if resource == "cpu" { amount.milli } else { amount.value() };
+    let number = |amount: Amount| if resource == "cpu" { amount.milli_value() } else { amount.value() };
     let message = format!(
         "Node didn't have enough resource: {resource}, requested: {}, used: {}, capacity: {}",
         number(requested),
@@ -104,12 +102,13 @@ type Amounts = BTreeMap<String, Amount>;
 
 fn requests(container: &Container) -> Amounts {
     let requests = container.resources.iter().flat_map(|resources| resources.requests.iter().flatten());
-    requests.filter_map(|(name, amount)| Some((name.clone(), Amount::parse(&amount.0)?))).collect()
+    requests.filter_map(|(name, amount)| Some((name.clone(), Amount::parse(&amount.0).ok()?))).collect()
 }
 
 fn add(total: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
-        total.entry(name.clone()).or_default().milli += amount.milli;
+        let entry = total.entry(name.clone()).or_default();
+        *entry += *amount;
     }
 }
 

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use coracle_core::quantity::{Format, Quantity as Amount};
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceFieldSelector};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-
-use crate::amount::Amount;
 
 /// What is known of a pod beyond its object when its containers start.
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +88,16 @@ pub fn resource(
         "requests" => resources.and_then(|resources| amount(resources.requests.as_ref(), name)).or_else(limit),
         _ => return Err(format!("unsupported container resource : {}", selector.resource)),
     };
-    let divisor = selector.divisor.as_ref().and_then(|divisor| Amount::parse(&divisor.0)).unwrap_or_default();
-    Ok(found.unwrap_or_default().divided_by(divisor).to_string())
+    let divisor = selector.divisor.as_ref().and_then(|divisor| Amount::parse(&divisor.0).ok()).unwrap_or_default();
+    Ok(divided(found.unwrap_or_default(), divisor).to_string())
+}
+
+/// How many times `divisor` an amount is, rounded up; a divisor of nothing counts as one.
+fn divided(amount: Amount, divisor: Amount) -> i128 {
+    let divisor = if divisor.is_zero() { Amount::new(1, Format::DecimalSi) } else { divisor };
+    amount.nano() / divisor.nano() + i128::from(amount.nano() % divisor.nano() != 0)
 }
 
 fn amount(amounts: Option<&BTreeMap<String, Quantity>>, name: &str) -> Option<Amount> {
-    Amount::parse(&amounts?.get(name)?.0)
+    Amount::parse(&amounts?.get(name)?.0).ok()
 }

@@ -15,7 +15,6 @@ pub mod member;
 pub mod observation;
 pub mod outcome;
 pub mod phase;
-pub mod quality;
 pub mod restart;
 pub mod span;
 pub mod status;

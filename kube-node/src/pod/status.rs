@@ -11,7 +11,7 @@ use coracle_core::time::whole_seconds;
 use super::conditions::{self, OWNED};
 use super::member::{Member, Role};
 use super::observation::{Cause, ContainerObservation, Ended, Life, PodObservation, Running, Waiting};
-use super::{phase, quality, restart};
+use super::{phase, restart};
 use crate::runtime::ContainerId;
 
 /// What a pod that was active for too long says. Source: kubelet `active_deadline.go`.
@@ -46,7 +46,9 @@ pub fn generate(pod: &Pod, members: &[Member], seen: &PodObservation, place: &Pl
     let old = pod.status.as_ref();
     let mut status = PodStatus {
         observed_generation: pod.metadata.generation,
-        qos_class: old.and_then(|old| old.qos_class.clone()).or_else(|| Some(quality::class(pod).to_owned())),
+        qos_class: old
+            .and_then(|old| old.qos_class.clone())
+            .or_else(|| Some(coracle_core::rules::quality_of_service(pod).to_owned())),
         start_time: old.and_then(|old| old.start_time.clone()).or_else(|| seen.started_at.map(whole_seconds)),
         ..PodStatus::default()
     };
