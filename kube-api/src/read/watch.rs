@@ -15,7 +15,7 @@ use coracle_store::{Change, Changes, KeyRange};
 use futures::Stream;
 use tokio::time::{Instant, Sleep};
 
-use super::encoder::{Encoder, EventType, error_line};
+use super::encoder::{Encoder, EventType};
 use super::form::Form;
 use super::options::ListOptions;
 use super::selection::Selection;
@@ -140,7 +140,7 @@ impl Watch {
     }
 
     fn end_with(&mut self, status: &Status) {
-        self.lines.push_back(error_line(status));
+        self.lines.push_back(self.encoder.error(status));
         self.source = Source::Ended;
     }
 
