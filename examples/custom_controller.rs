@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use coracle::k8s_openapi::api::apps::v1::Deployment;
 use coracle::k8s_openapi::api::core::v1::ConfigMap;
 use coracle::{Cluster, Context, Controller, Next, Node, Watches};
-use kube::{CustomResource, ResourceExt as _};
+use kube::{CustomResource, Resource as _, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

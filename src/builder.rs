@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use coracle_api::http::ApiServer;
+use coracle_api::openapi::Published;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::{Controller, ErasedController, erase};
@@ -21,6 +22,7 @@ use crate::cluster::Cluster;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::kinds::{self, CustomKind};
+use crate::metrics::Numbers;
 use crate::parts::Parts;
 use crate::scheduling::{self, SharedSnapshot};
 use crate::serving::Door;
@@ -211,8 +213,10 @@ impl Builder {
         }
 
         let store = pipeline.ledger().store().clone();
+        let published = Arc::new(Published::new(gateway.clone()));
+        let metrics = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
         let server = ApiServer::new(gateway, store).with_streams(Arc::new(Streams(router.clone())));
-        let server = Arc::new(server);
+        let server = Arc::new(server.with_open_api(published).with_metrics(metrics));
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })
     }

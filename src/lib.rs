@@ -15,6 +15,7 @@
 //! |---|---|
 //! | [`Cluster`], [`Builder`] | a running cluster as a value, and the sentence that makes one |
 //! | `parts` | the running parts, in the order in which they may be stopped |
+//! | `metrics` | numbers for Prometheus |
 //! | `driver` | runs controllers: queues, retries, back-off |
 //! | `scheduling` | runs the scheduler |
 //! | `serving`, `streams` | the cluster on a socket; logs and commands of its pods |
@@ -29,6 +30,7 @@ mod cluster;
 mod driver;
 mod error;
 pub mod kinds;
+mod metrics;
 mod parts;
 mod scheduling;
 mod serving;

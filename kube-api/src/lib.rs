@@ -10,12 +10,14 @@
 //! | [`read`] | get, list and watch |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
 //! | [`table`] | what `kubectl get` shows |
+//! | [`openapi`] | what the API looks like, for clients that ask |
 
 pub mod admission;
 pub mod allocator;
 pub mod client;
 pub mod http;
 pub mod manifest;
+pub mod openapi;
 pub mod pipeline;
 pub mod read;
 pub mod recorder;

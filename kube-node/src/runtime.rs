@@ -16,7 +16,8 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
-/// Runs the containers of pods. Calls about one sandbox come one at a time; calls about different ones may overlap.
+/// Runs the containers of pods. Calls about one sandbox come one at a time, except that [`Runtime::stop`]s
+/// overlap (of several containers, and again of one whose grace got shorter); calls about different ones may overlap.
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
     /// What it is called in `status.containerRuntimeVersion` and in container ids, such as `process`.
@@ -104,7 +105,8 @@ pub struct Sandbox {
     pub attempt: u32,
     /// Host name that the containers see.
     pub hostname: String,
-    /// The directory in which the node keeps this pod's volumes and logs. Exists already.
+    /// The directory in which the node keeps this pod's volumes and logs. Exists already; empty if the node
+    /// keeps no files.
     pub directory: PathBuf,
 }
 

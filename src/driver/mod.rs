@@ -42,7 +42,7 @@ pub struct Metrics {
 }
 
 /// The running controllers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Driver {
     workers: Vec<Arc<Worker>>,
 }

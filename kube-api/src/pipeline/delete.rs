@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, 
 
 use super::{Call, Pipeline, Prepared, encode};
 use crate::admission::Operation;
+use crate::read::fields;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -65,6 +66,13 @@ impl Pipeline {
             return Err(Status::method_not_allowed());
         };
         let call = self.call_collection(&target)?;
+        for requirement in fields.requirements() {
+            fields::getter(&call.0, &requirement.path)?;
+        }
+        let field = |object: &Object, path: &str| {
+            let getter = fields::getter(&call.0, path).ok()?;
+            getter(object).map(std::borrow::Cow::into_owned).map(std::borrow::Cow::Owned)
+        };
         let chosen: Vec<Arc<Object>> = call
             .1
             .objects_in(&call.0.storage, &target.namespace)
@@ -204,13 +212,5 @@ pub(super) fn has_spec_finalizers(value: &dyn AnyResource) -> bool {
 fn mark_namespace(value: &mut dyn AnyResource) {
     if let Some(namespace) = value.as_any_mut().downcast_mut::<Namespace>() {
         namespace.status.get_or_insert_default().phase = Some("Terminating".to_owned());
-    }
-}
-
-fn field<'a>(object: &'a Object, path: &str) -> Option<std::borrow::Cow<'a, str>> {
-    match path {
-        "metadata.name" => Some(object.name().into()),
-        "metadata.namespace" => Some(object.namespace().into()),
-        _ => None,
     }
 }

@@ -73,8 +73,8 @@ pub(super) static POD_CERTIFICATE_REQUEST: Printer = printer!(
 
 fn pod_certificate_request(request: &PodCertificateRequest, _now: Timestamp) -> Vec<Value> {
     let conditions = request.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let states = conditions.map(|condition| condition.type_.as_str());
-    let state = states.filter(|state| matches!(*state, "Issued" | "Denied" | "Failed")).last();
+    let mut states = conditions.map(|condition| condition.type_.as_str());
+    let state = states.rfind(|state| matches!(*state, "Issued" | "Denied" | "Failed"));
     row![
         plain(&request.metadata.name),
         request.spec.pod_name.as_str(),

@@ -186,7 +186,8 @@ impl Crew {
         if letters.resync {
             self.resync();
         }
-        for worker in self.workers.values_mut() {
+        let workers = self.workers.values_mut().filter(|_| !letters.sources.is_empty());
+        for worker in workers {
             if worker.references.iter().any(|place| letters.sources.contains(place)) {
                 worker.sources_changed();
                 self.dirty.insert(worker.uid.clone());
@@ -523,7 +524,7 @@ impl Crew {
             };
             if slot.as_ref().is_none_or(|(id, _)| *id != running.id) {
                 let mut prober = Prober::start(&member.spec, running.since);
-                if running.since < now {
+                if running.since < worker.taken_in {
                     prober.spread(self.gateway.entropy(), now);
                 }
                 *slot = Some((running.id.clone(), prober));

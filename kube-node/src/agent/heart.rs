@@ -14,7 +14,7 @@ use crate::pod::span::between;
 /// How often leases are renewed. Source: kubelet `nodeLeaseRenewIntervalFraction` of 40 s.
 pub(super) const LEASE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a status is written that has not changed. Source: kubelet `nodeStatusReportFrequency`.
-const STATUS_INTERVAL: Duration = Duration::from_mins(5);
+const STATUS_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The nodes that live, and when each last said how it is.
 #[derive(Default)]
@@ -60,6 +60,7 @@ impl Heart {
             tokio::pin!(next);
             loop {
                 tokio::select! {
+                    biased;
                     () = &mut next => break,
                     () = self.first.notified() => self.lease_new(gateway).await,
                 }

@@ -193,3 +193,6 @@ impl std::fmt::Debug for Node {
         write!(formatter, "Node({})", self.name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,7 @@ impl Router {
     pub async fn run(&self, shutdown: CancellationToken) {
         let both = async { tokio::join!(self.route(), self.heart.run(&*self.gateway, self.interval)) };
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => {}
             _ = both => {}
         }
@@ -65,6 +66,7 @@ impl Router {
         self.resync();
         loop {
             let heard = tokio::select! {
+                biased;
                 heard = next(&mut on_pods) => heard.map(|events| self.pods(&events)).map_err(|_| &pods),
                 heard = next(&mut on_maps) => heard.map(|events| self.sources(&events)).map_err(|_| &maps),
                 heard = next(&mut on_secrets) => heard.map(|events| self.sources(&events)).map_err(|_| &secrets),

@@ -21,6 +21,8 @@ use crate::runtime::ContainerId;
 /// All that a node keeps of one pod.
 pub(super) struct Worker {
     pub(super) uid: Arc<str>,
+    /// When this node took the pod in hand; what ran before was found running.
+    pub(super) taken_in: Timestamp,
     pub(super) key: ObjectKey,
     pub(super) pod: Arc<Pod>,
     pub(super) revision: Revision,
@@ -51,6 +53,7 @@ impl Worker {
         seen.started_at = Some(started.map_or(now, |time| time.0));
         Self {
             uid: object.uid().into(),
+            taken_in: now,
             key: object.key(),
             revision: object.revision(),
             demand: Demand::of(&pod),

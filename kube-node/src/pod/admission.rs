@@ -163,7 +163,7 @@ fn selects(pod: &Pod, node: &Node) -> bool {
 
 fn term_selects<'a>(term: &NodeSelectorTerm, node: &'a Node, label: &dyn Fn(&str) -> Option<&'a str>) -> bool {
     let empty = term.match_expressions.is_none() && term.match_fields.is_none();
-    let field = |key: &str| (key == "metadata.name").then(|| node.metadata.name.as_deref()).flatten();
+    let field = |key: &str| if key == "metadata.name" { node.metadata.name.as_deref() } else { None };
     !empty
         && term.match_expressions.iter().flatten().all(|one| holds(one, label(&one.key)))
         && term.match_fields.iter().flatten().all(|one| holds(one, field(&one.key)))

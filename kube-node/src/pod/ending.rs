@@ -89,6 +89,7 @@ pub(super) fn stop(
     let deadline = running.stop.map_or(order.deadline, |stop| stop.deadline.min(order.deadline));
     let ask = |grace| Action::Stop { container: index, id: running.id.clone(), grace, why };
     let left = between(now, deadline);
+    let grace = if force { left } else { left.max(GRACE_MIN) };
     match running.stop.map(|stop| (stop.stage, stop.deadline)) {
         None => {
             step.act(Action::Tell(event::killing(index, member, why)));
@@ -96,14 +97,15 @@ pub(super) fn stop(
                 step.act(Action::PreStop(index, why, deadline));
                 step.wake(deadline);
             } else {
-                step.act(ask(left));
+                step.act(ask(grace));
             }
         }
         Some((StopStage::Hook, _)) if force => step.act(ask(Duration::ZERO)),
         Some((StopStage::Hook, _)) if left.is_zero() => step.act(ask(GRACE_MIN)),
         Some((StopStage::Hook, _)) => step.wake(deadline),
-        Some((StopStage::HookDone, _)) => step.act(ask(if force { left } else { left.max(GRACE_MIN) })),
-        Some((StopStage::Asked, asked)) if order.deadline < asked => step.act(ask(left)),
+        Some((StopStage::HookDone, _)) => step.act(ask(grace)),
+        // The pod's own end may come sooner than the container was told.
+        Some((StopStage::Asked, asked)) if after(now, grace) < asked => step.act(ask(grace)),
         Some((StopStage::Asked, _)) => {}
     }
 }
@@ -121,7 +123,7 @@ fn clean_up(pod: &Pod, seen: &PodObservation, cause: Cause, step: &mut Step) {
         step.act(Action::RemoveSandbox(id.clone()));
     } else if !seen.volumes.removed {
         step.act(Action::Unmount);
-    } else if cause == Cause::Gone {
+    } else if cause == Cause::Gone && !seen.delete_asked {
         step.act(Action::Forget);
     } else if !seen.delete_asked && pod.metadata.deletion_timestamp.is_some() {
         step.act(Action::Delete);

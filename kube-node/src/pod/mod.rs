@@ -28,3 +28,6 @@ pub use member::{Member, Role, members};
 pub use observation::{ContainerObservation, Life, PodObservation};
 pub use outcome::Outcome;
 pub use step::{Action, Step, step};
+
+#[cfg(test)]
+mod tests;

@@ -108,8 +108,8 @@ impl PodObservation {
                 self.change_running(*container, |running| running.stop = Some(stop));
             }
             Action::End(ending) => self.ending = Some(*ending),
-            Action::Delete => self.delete_asked = true,
-            Action::Forget | Action::Tell(_) => {}
+            Action::Delete | Action::Forget => self.delete_asked = true,
+            Action::Tell(_) => {}
         }
         debug_assert_eq!(members.len(), self.containers.len(), "one observation per member");
     }

@@ -128,7 +128,7 @@ fn port(container: &Container, port: &IntOrString) -> Result<u16, String> {
 /// Why it failed, for people.
 pub async fn hook(asked: &Asked, hook: &LifecycleHandler) -> Result<(), String> {
     /// Hooks end with their container, not by a clock of their own; this only bounds a lost command.
-    const HOOK_TIME_MAX: Duration = Duration::from_hours(24);
+    const HOOK_TIME_MAX: Duration = Duration::from_secs(86_400);
     if let Some(action) = &hook.exec {
         let command = action.command.as_deref().unwrap_or(&[]);
         return match run(asked, command, HOOK_TIME_MAX).await? {

@@ -93,10 +93,10 @@ fn files(directory: &Path, prefix: &str) -> Vec<String> {
 fn volumes_show_what_they_are_made_from() {
     let map = config_map(&json!({"k1": "one", "k2": "two"}));
     check(json!({"emptyDir": {}}), &[], Ok(&[]));
-    check(json!({"configMap": {"name": "map"}}), &[map.clone()], Ok(&["k1 644 one", "k2 644 two"]));
+    check(json!({"configMap": {"name": "map"}}), std::slice::from_ref(&map), Ok(&["k1 644 one", "k2 644 two"]));
     check(
         json!({"configMap": {"name": "map", "defaultMode": 256, "items": [{"key": "k1", "path": "a/b"}, {"key": "k2", "path": "c", "mode": 288}]}}),
-        &[map.clone()],
+        std::slice::from_ref(&map),
         Ok(&["a/b 400 one", "c 440 two"]),
     );
     check(json!({"secret": {"secretName": "safe"}}), &[secret()], Ok(&["password 644 sesame"]));

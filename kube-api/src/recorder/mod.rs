@@ -3,7 +3,9 @@
 //! Source: client-go `tools/record`: the same happening again raises a count; one object may cause a burst of 25 Events and
 //! then one each five minutes; when too many wait, the rest is dropped.
 
-use std::collections::{BTreeMap, VecDeque};
+mod recent;
+
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -12,6 +14,8 @@ use coracle_core::{Gateway, Happening, Request, Status, Target};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use self::recent::Recent;
 
 /// Happenings that may wait to be stored.
 pub const WAITING_MAX: usize = 4_096;
@@ -89,10 +93,9 @@ impl Recorder {
 }
 
 /// What is known of Events already stored.
-#[derive(Default)]
 struct Correlator {
-    known: BTreeMap<Subject, (String, Timestamp)>,
-    budgets: BTreeMap<(Arc<str>, &'static str), Budget>,
+    known: Recent<Subject, String>,
+    budgets: Recent<(Arc<str>, &'static str), Budget>,
 }
 
 /// What makes two happenings the same.
@@ -101,6 +104,12 @@ type Subject = (Arc<str>, String, &'static str, String, &'static str);
 struct Budget {
     tokens: f64,
     at: Timestamp,
+}
+
+impl Default for Correlator {
+    fn default() -> Self {
+        Self { known: Recent::new(REMEMBERED_MAX), budgets: Recent::new(REMEMBERED_MAX) }
+    }
 }
 
 impl Correlator {
@@ -113,40 +122,28 @@ impl Correlator {
         let field = happening.regarding.field_path.clone().unwrap_or_default();
         let subject = (uid, field, happening.reason, happening.note.clone(), happening.reporter);
         let namespace = namespace_of(&happening).to_owned();
-        if let Some((name, last)) = self.known.get_mut(&subject)
-            && gateway.feed().world().get::<Event>(&namespace, name).is_some()
-        {
-            *last = now;
-            return Some(again(&namespace, name, now));
-        }
-        let event = event(happening, &namespace, now, gateway);
-        let name = event.metadata.name.clone().unwrap_or_default();
-        self.forget_oldest();
-        self.known.insert(subject, (name, now));
-        Some(Request::create(event))
+        let known = self.known.take(&subject);
+        let stored = known.filter(|name| gateway.feed().world().get::<Event>(&namespace, name).is_some());
+        let (name, request) = match stored {
+            Some(name) => {
+                let request = again(&namespace, &name, now);
+                (name, request)
+            }
+            None => {
+                let event = event(happening, &namespace, now, gateway);
+                (event.metadata.name.clone().unwrap_or_default(), Request::create(event))
+            }
+        };
+        self.known.put(subject, name);
+        Some(request)
     }
 
     fn affords(&mut self, who: (Arc<str>, &'static str), now: Timestamp) -> bool {
-        if self.budgets.len() >= REMEMBERED_MAX {
-            self.budgets.retain(|_, budget| budget.refilled(now) < BURST);
-        }
-        let budget = self.budgets.entry(who).or_insert(Budget { tokens: BURST, at: now });
-        (budget.tokens, budget.at) = (budget.refilled(now), now);
-        let affords = budget.tokens >= 1.0;
-        if affords {
-            budget.tokens -= 1.0;
-        }
+        let budget = self.budgets.take(&who);
+        let tokens = budget.map_or(BURST, |budget| budget.refilled(now));
+        let affords = tokens >= 1.0;
+        self.budgets.put(who, Budget { tokens: if affords { tokens - 1.0 } else { tokens }, at: now });
         affords
-    }
-
-    fn forget_oldest(&mut self) {
-        if self.known.len() < REMEMBERED_MAX {
-            return;
-        }
-        let mut times: Vec<_> = self.known.values().map(|(_, at)| *at).collect();
-        let (_, median, _) = times.select_nth_unstable(REMEMBERED_MAX / 2);
-        let median = *median;
-        self.known.retain(|_, (_, at)| *at > median);
     }
 }
 
