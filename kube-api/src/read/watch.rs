@@ -28,7 +28,7 @@ pub const TIMEOUT_MIN: Duration = Duration::from_secs(30 * 60);
 /// Events taken from a journal at a time.
 const BATCH_EVENTS_MAX: usize = 128;
 
-/// The lines of one watch, each a JSON document and a newline. Ends at its timeout, or after an `ERROR` line.
+/// The lines of one watch, each a JSON document and a newline, or a protobuf message with its length in front. Ends at its timeout, or after an `ERROR` line.
 pub struct Watch {
     reader: Reader,
     selection: Selection,

@@ -43,7 +43,7 @@ pub enum Error {
     #[error("empty body")]
     EmptyBody,
     /// The prefix is missing: the body is in another form than its content type says.
-    #[error("provided data does not appear to be a protobuf message, expected prefix {MAGIC:?}")]
+    #[error("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")]
     NotProtobuf,
     /// The body breaks off.
     #[error("unexpected EOF")]

@@ -115,7 +115,7 @@ fn refusals_are_worded_as_upstream() {
     let check = |body: &[u8], expected: &str| assert_eq!(decode(body).unwrap_err().to_string(), expected);
     check(b"", "empty data");
     check(b"k8s\0", "empty body");
-    check(b"{}", "provided data does not appear to be a protobuf message, expected prefix [107, 56, 115, 0]");
+    check(b"{}", "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
     check(b"k8s\0\x0a\xff", "unexpected EOF");
     check(b"k8s\0\x08\x01", "proto: wrong wireType = 0 for field TypeMeta");
     check(b"k8s\0\x12\0", "no kind \"\" is registered for version \"\"");
