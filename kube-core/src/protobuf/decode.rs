@@ -148,16 +148,16 @@ impl Decoder<'_> {
         let mut reader = Reader(data);
         while let Some((number, wire)) = reader.field()? {
             match (number, wire) {
-                (1, Wire::Varint(value)) if union == Union::OrBool => allows = value != 0,
+                (1, Wire::Varint(value)) if union == Union::Bool => allows = value != 0,
                 (number, Wire::Bytes(data)) if number == union.schema_number() => one = Some(schema(data)?),
-                (2, Wire::Bytes(data)) if union == Union::OrArray => several.push(schema(data)?),
+                (2, Wire::Bytes(data)) if union == Union::Array => several.push(schema(data)?),
                 (2, Wire::Bytes(data)) => several.push(text(data).into()),
                 (1 | 2, _) => return Err(Failure::Type),
                 _ => {}
             }
         }
         let several = (!several.is_empty()).then_some(Value::Array(several));
-        Ok(several.or(one).or_else(|| (union == Union::OrBool).then_some(allows.into())))
+        Ok(several.or(one).or_else(|| (union == Union::Bool).then_some(allows.into())))
     }
 }
 

@@ -170,7 +170,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         let number = number(self.path);
         match self.node {
             Node::Scalar(Scalar::Bool) => put_int(self.out, number, value.into()),
-            Node::Union(Union::OrBool) => put_message(self.out, number, |out| {
+            Node::Union(Union::Bool) => put_message(self.out, number, |out| {
                 put_int(out, 1, value.into());
                 Ok(())
             })?,
@@ -238,11 +238,11 @@ impl<'de> Visitor<'de> for Value<'_> {
                 while items.next_element_seed(Text { number: 1, out })?.is_some() {}
                 Ok(())
             }),
-            Node::Union(Union::OrStrings) => put_message(out, number(path), |out| {
+            Node::Union(Union::Strings) => put_message(out, number(path), |out| {
                 while items.next_element_seed(Text { number: 2, out })?.is_some() {}
                 Ok(())
             }),
-            Node::Union(Union::OrArray) => put_message(out, number(path), |out| {
+            Node::Union(Union::Array) => put_message(out, number(path), |out| {
                 let Some(schema) = tables.json_schema().map(Node::Message) else { return Ok(()) };
                 while items.next_element_seed(Item { tables, node: &schema, number: 2, out })?.is_some() {}
                 Ok(())
@@ -265,7 +265,7 @@ impl<'de> Visitor<'de> for Value<'_> {
                 Ok(())
             }
             Node::Union(union) => put_message(out, number(path), |out| {
-                if *union == Union::OrBool {
+                if *union == Union::Bool {
                     put_int(out, 1, 1);
                 }
                 let Some(id) = tables.json_schema() else { return Ok(()) };

@@ -9,9 +9,11 @@ static TABLE: &str = include_str!("../../data/wire.tsv");
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
-/// Kinds that clients ask for and that no type graph has: definition, then names, numbers and types of fields.
-/// Source: apimachinery `metav1.PartialObjectMetadata`.
-const PARTIAL: [(&str, &[(&str, u32, &str, bool)]); 2] = [
+/// Name, number and type of a field, and whether it is a list.
+type PartialField = (&'static str, u32, &'static str, bool);
+
+/// Kinds that clients ask for and that no type graph has. Source: apimachinery `metav1.PartialObjectMetadata`.
+const PARTIAL: [(&str, &[PartialField]); 2] = [
     ("PartialObjectMetadata", &[("metadata", 1, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", false)]),
     (
         "PartialObjectMetadataList",
@@ -81,26 +83,26 @@ pub(super) enum Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Union {
     /// JSONSchemaPropsOrBool: 1 is the bool, 2 the schema.
-    OrBool,
+    Bool,
     /// JSONSchemaPropsOrArray: 1 is the schema, 2 the schemas.
-    OrArray,
+    Array,
     /// JSONSchemaPropsOrStringArray: 1 is the schema, 2 the strings.
-    OrStrings,
+    Strings,
 }
 
 impl Union {
     fn of(definition: &str) -> Option<Self> {
         match definition.strip_prefix("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOr")? {
-            "Bool" => Some(Self::OrBool),
-            "Array" => Some(Self::OrArray),
-            "StringArray" => Some(Self::OrStrings),
+            "Bool" => Some(Self::Bool),
+            "Array" => Some(Self::Array),
+            "StringArray" => Some(Self::Strings),
             _ => None,
         }
     }
 
     /// The number of the field that holds the schema.
     pub(super) fn schema_number(self) -> u32 {
-        if self == Self::OrBool { 2 } else { 1 }
+        if self == Self::Bool { 2 } else { 1 }
     }
 }
 
@@ -185,7 +187,7 @@ impl Tables {
         }
     }
 
-    fn partial(&self, row: &(&'static str, u32, &str, bool)) -> Option<Field> {
+    fn partial(&self, row: &PartialField) -> Option<Field> {
         let (name, number, definition, is_list) = *row;
         let message = Node::Message(self.named(definition)?);
         let node = if is_list { Node::List(Box::new(message)) } else { message };

@@ -186,9 +186,9 @@ impl Maker<'_> {
                 .collect::<Map<_, _>>()
                 .into(),
             Node::Union(_) if self.1.random() => self.object(schema, depth),
-            Node::Union(Union::OrBool) => self.1.random::<bool>().into(),
-            Node::Union(Union::OrArray) => (0..some).map(|_| self.object(schema, depth)).collect(),
-            Node::Union(Union::OrStrings) => json!(["a", "b"]),
+            Node::Union(Union::Bool) => self.1.random::<bool>().into(),
+            Node::Union(Union::Array) => (0..some).map(|_| self.object(schema, depth)).collect(),
+            Node::Union(Union::Strings) => json!(["a", "b"]),
         }
     }
 
@@ -239,7 +239,7 @@ fn tidy(node: &Node, value: &mut Value) {
                 let is_zero = [json!(false), json!(0), json!("")].contains(value);
                 let is_empty =
                     matches!(field.node, Node::List(_) | Node::Map(_)) && [json!([]), json!({})].contains(value);
-                !value.is_null() && !is_empty && !(is_zero && field.omits_zero)
+                !(value.is_null() || is_empty || is_zero && field.omits_zero)
             });
         }
         (Node::Scalar(Scalar::Quantity), value @ Value::Number(_)) => *value = value.to_string().into(),
