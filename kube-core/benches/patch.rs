@@ -4,7 +4,7 @@
 
 use coracle_core::apply::{self, FieldSet, Manager};
 use coracle_core::schema::Schema;
-use coracle_core::{patch, strict};
+use coracle_core::{patch, protobuf, strict};
 use serde_json::{Value, json};
 
 fn main() {
@@ -71,6 +71,22 @@ fn applied() -> Value {
 fn decode_to_value(bencher: divan::Bencher<'_, '_>) {
     let body = pod().to_string();
     bencher.bench_local(|| serde_json::from_str::<Value>(divan::black_box(&body)));
+}
+
+/// A pod as lists and watches of typed clients carry it.
+#[divan::bench]
+fn json_to_protobuf(bencher: divan::Bencher<'_, '_>) {
+    let body = pod().to_string();
+    bencher
+        .counter(divan::counter::BytesCount::of_str(&body))
+        .bench_local(|| protobuf::encode(divan::black_box(body.as_bytes())));
+}
+
+/// A pod as typed clients send it.
+#[divan::bench]
+fn protobuf_to_json(bencher: divan::Bencher<'_, '_>) {
+    let body = protobuf::encode(pod().to_string().as_bytes()).expect("a sound pod");
+    bencher.bench_local(|| protobuf::Envelope::read(divan::black_box(&body)).and_then(|pod| pod.to_json()));
 }
 
 #[divan::bench]

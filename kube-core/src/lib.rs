@@ -9,6 +9,7 @@
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
+//! | [`protobuf`] | the form in which typed clients of Go send and want objects |
 
 pub mod apply;
 pub mod convert;
@@ -18,6 +19,7 @@ pub mod field;
 pub mod kind;
 pub mod object;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
 pub mod request;
 pub mod resource;

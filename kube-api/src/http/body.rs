@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use coracle_core::{Reason, Status};
+use coracle_core::kind::split_api_version;
+use coracle_core::protobuf::Envelope;
+use coracle_core::{Kind, Reason, Status};
 use futures::stream::BoxStream;
 use futures::{Stream as _, StreamExt as _};
 use http_body::{Frame, SizeHint};
@@ -94,16 +96,74 @@ pub async fn collect(mut body: RequestBody) -> Result<Bytes, Status> {
     Ok(collected.freeze())
 }
 
-/// The body as JSON.
+/// A body about a kind as JSON.
+///
+/// # Errors
+/// 400 if it is not of the form that its content type says.
+pub fn to_json(media: Media, body: Bytes, kind: &Kind) -> Result<Bytes, Status> {
+    match media {
+        Media::Json => Ok(body),
+        Media::Yaml => yaml_to_json(&body),
+        Media::Protobuf => protobuf_to_json(&body, kind),
+    }
+}
+
+/// YAML as JSON.
 ///
 /// # Errors
 /// 400 if it is no YAML.
-pub fn to_json(media: Media, body: Bytes) -> Result<Bytes, Status> {
-    if media == Media::Json {
-        return Ok(body);
-    }
+pub fn yaml_to_json(body: &[u8]) -> Result<Bytes, Status> {
     let refuse = |error: &dyn std::fmt::Display| Status::bad_request(format!("error converting YAML to JSON: {error}"));
-    let text = std::str::from_utf8(&body).map_err(|error| refuse(&error))?;
+    let text = std::str::from_utf8(body).map_err(|error| refuse(&error))?;
     let value: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| refuse(&error))?;
     serde_json::to_vec(&value).map(Bytes::from).map_err(Status::internal)
+}
+
+/// Source of the texts: apiserver `handlers.transformDecodeError`.
+fn protobuf_to_json(body: &[u8], kind: &Kind) -> Result<Bytes, Status> {
+    let wanted = &kind.kind;
+    let envelope = Envelope::read(body).map_err(|error| {
+        let summary = summary(body);
+        Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {wanted}): {error} ({summary})"
+        ))
+    })?;
+    let envelope = envelope.or_kind(&kind.api_version(), wanted);
+    envelope.to_json().map(Bytes::from).map_err(|error| {
+        let (_, version) = split_api_version(&envelope.api_version);
+        let kind = &envelope.kind;
+        Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {wanted}: {error}"))
+    })
+}
+
+/// The beginning of a body in hexadecimal. Source: apiserver `handlers.summarizeData`.
+fn summary(body: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 30;
+    let shown: String = body.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    match body.len() {
+        0 => "<empty>".to_owned(),
+        1..=SHOWN_BYTES => shown,
+        _ => shown + " ...",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coracle_core::Kinds;
+
+    use super::*;
+
+    fn check(body: &[u8], expected: &str) {
+        let kind = Kinds::builtin().by_kind("v1", "Pod").unwrap().clone();
+        let refused = to_json(Media::Protobuf, Bytes::copy_from_slice(body), &kind).unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (400, expected));
+    }
+
+    #[test]
+    fn broken_protobuf_is_refused_in_upstream_s_words() {
+        let unrecognized = "the object provided is unrecognized (must be of type Pod)";
+        check(b"", &format!("{unrecognized}: empty data (<empty>)"));
+        check(b"k8s\0\x12", &format!("{unrecognized}: unexpected EOF (6b38730012)"));
+        check(b"k8s\0\x12\x01\x0a", "Pod in version \"v1\" cannot be handled as a Pod: unexpected EOF");
+    }
 }

@@ -182,6 +182,7 @@ impl ApiServer {
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
+        let media_of_refusals = negotiate::media_of_refusals(&parts.headers);
         let answer = async {
             let user = self.admit(&info, &parts.headers, &caller).await?;
             if info.is_resource {
@@ -197,7 +198,7 @@ impl ApiServer {
             Ok(Some(limit)) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(timed_out())),
             Err(status) => Err(status),
         };
-        answer.unwrap_or_else(|status| respond::refusal(&status))
+        answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status))
     }
 
     /// How long a request may take; `None` for watches and streams, which limit themselves.

@@ -1,6 +1,6 @@
 //! In which form the client wants the answer, and in which form it sends.
 
-use coracle_core::{Reason, Status};
+use coracle_core::{Kind, Reason, Status, protobuf};
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 
@@ -8,12 +8,14 @@ use super::query::Query;
 use crate::read::{IncludeObject, Shape};
 
 /// What this server speaks.
-const SPOKEN: &str = "application/json, application/yaml";
+const SPOKEN: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+/// What it speaks of custom resources.
+const SPOKEN_AS_TEXT: &str = "application/json, application/yaml";
 /// The patches this server takes.
 const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, \
     application/strategic-merge-patch+json, application/apply-patch+yaml";
 
-/// A text form of objects.
+/// A form of objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Media {
     /// `application/json`.
@@ -21,6 +23,8 @@ pub enum Media {
     Json,
     /// `application/yaml`.
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`; only built-in kinds and bare metadata have this form.
+    Protobuf,
 }
 
 impl Media {
@@ -30,6 +34,7 @@ impl Media {
         match self {
             Self::Json => "application/json",
             Self::Yaml => "application/yaml",
+            Self::Protobuf => protobuf::CONTENT_TYPE,
         }
     }
 }
@@ -59,6 +64,7 @@ impl<'a> Clause<'a> {
         match self.media {
             "application/json" | "application/*" | "*/*" => Some(Media::Json),
             "application/yaml" => Some(Media::Yaml),
+            protobuf::CONTENT_TYPE => Some(Media::Protobuf),
             _ => None,
         }
     }
@@ -86,17 +92,32 @@ fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
     clauses
 }
 
-/// The form of the answer that the client likes best of those this server speaks.
+/// Whether objects of a kind have a protobuf form; custom resources do not.
+#[must_use]
+pub fn has_protobuf(kind: &Kind) -> bool {
+    protobuf::knows(&kind.api_version(), &kind.kind)
+}
+
+/// Whether something can be sent in a form. Source: upstream's `RequestScope.AllowsMediaTypeTransform`.
+fn can_be(media: Media, shape: Shape, kind: &Kind) -> bool {
+    match (media, shape) {
+        (Media::Json | Media::Yaml, _) | (Media::Protobuf, Shape::Metadata) => true,
+        (Media::Protobuf, Shape::Full) => has_protobuf(kind),
+        (Media::Protobuf, Shape::Table(_)) => false,
+    }
+}
+
+/// The form of the answer that the client likes best of those this server speaks of a kind.
 ///
 /// # Errors
 /// 406 if it likes none, 400 for a table with an unknown `includeObject`.
-pub fn accept(headers: &HeaderMap, query: &Query) -> Result<(Media, Shape), Status> {
+pub fn accept(headers: &HeaderMap, query: &Query, kind: &Kind) -> Result<(Media, Shape), Status> {
     let clauses = clauses(headers);
     if clauses.is_empty() {
         return Ok((Media::Json, Shape::Full));
     }
-    let liked = clauses.iter().find_map(|clause| Some((clause.media()?, clause.shape()?)));
-    match liked {
+    let mut liked = clauses.iter().filter_map(|clause| Some((clause.media()?, clause.shape()?)));
+    match liked.find(|(media, shape)| can_be(*media, *shape, kind)) {
         Some((media, Shape::Table(_))) => Ok((media, Shape::Table(include_object(query)?))),
         Some(liked) => Ok(liked),
         None => Err(not_acceptable()),
@@ -147,15 +168,23 @@ pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The form in which a body is sent; JSON if the client does not say.
+/// The form of refusals: protobuf if the client likes it best, else JSON.
+#[must_use]
+pub fn media_of_refusals(headers: &HeaderMap) -> Media {
+    let best = clauses(headers).iter().find_map(Clause::media);
+    best.filter(|media| *media == Media::Protobuf).unwrap_or_default()
+}
+
+/// The form in which a body is sent; JSON if the client does not say. Protobuf only if that `is_spoken`.
 ///
 /// # Errors
 /// 415 for other forms.
-pub fn content(headers: &HeaderMap) -> Result<Media, Status> {
+pub fn content(headers: &HeaderMap, is_spoken: bool) -> Result<Media, Status> {
     match content_type(headers) {
         "" | "application/json" => Ok(Media::Json),
         "application/yaml" => Ok(Media::Yaml),
-        _ => Err(unsupported(SPOKEN)),
+        protobuf::CONTENT_TYPE if is_spoken => Ok(Media::Protobuf),
+        _ => Err(unsupported(if is_spoken { SPOKEN } else { SPOKEN_AS_TEXT })),
     }
 }
 
@@ -199,6 +228,8 @@ fn unsupported(accepted: &str) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use coracle_core::Kinds;
+
     use super::*;
 
     fn headers(name: http::HeaderName, value: &str) -> HeaderMap {
@@ -206,8 +237,32 @@ mod tests {
     }
 
     fn check(header: &str, expected: Result<(Media, Shape), u16>) {
-        let told = accept(&headers(ACCEPT, header), &Query::default());
+        check_kind(("v1", "Pod"), header, expected);
+    }
+
+    fn check_kind((version, name): (&str, &str), header: &str, expected: Result<(Media, Shape), u16>) {
+        let pod = Kinds::builtin().by_kind("v1", "Pod").unwrap().clone();
+        let kind = Kind { version: version.to_owned().into(), kind: name.to_owned().into(), ..(*pod).clone() };
+        let told = accept(&headers(ACCEPT, header), &Query::default(), &kind);
         assert_eq!(told.map_err(|status| status.code()), expected, "{header}");
+    }
+
+    #[test]
+    fn custom_resources_have_no_protobuf_form() {
+        let custom = ("v9", "Website");
+        check_kind(custom, "application/vnd.kubernetes.protobuf", Err(406));
+        check_kind(custom, "application/vnd.kubernetes.protobuf,application/json", Ok((Media::Json, Shape::Full)));
+        check_kind(
+            custom,
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            Ok((Media::Protobuf, Shape::Metadata)),
+        );
+        let refused = content(&headers(CONTENT_TYPE, "application/vnd.kubernetes.protobuf"), false).unwrap_err();
+        assert_eq!(
+            refused.message(),
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml"
+        );
     }
 
     #[test]
@@ -218,8 +273,9 @@ mod tests {
         check("application/json", Ok((Media::Json, Shape::Full)));
         check("application/json;stream=watch", Ok((Media::Json, Shape::Full)));
         check("application/yaml", Ok((Media::Yaml, Shape::Full)));
-        check("application/vnd.kubernetes.protobuf, application/json", Ok((Media::Json, Shape::Full)));
-        check("application/vnd.kubernetes.protobuf", Err(406));
+        check("application/vnd.kubernetes.protobuf, application/json", Ok((Media::Protobuf, Shape::Full)));
+        check("application/vnd.kubernetes.protobuf;stream=watch", Ok((Media::Protobuf, Shape::Full)));
+        check("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", Err(406));
         check("text/html", Err(406));
         check("application/yaml;q=0.5, application/json", Ok((Media::Json, Shape::Full)));
         check("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Ok((Media::Json, table)));
@@ -229,21 +285,23 @@ mod tests {
         check(
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;\
              as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
-            Ok((Media::Json, Shape::Metadata)),
+            Ok((Media::Protobuf, Shape::Metadata)),
         );
     }
 
     #[test]
     fn bodies() {
+        let content = |headers: &HeaderMap| content(headers, true);
         assert_eq!(content(&HeaderMap::new()).unwrap(), Media::Json);
         assert_eq!(content(&headers(CONTENT_TYPE, "application/json; charset=utf-8")).unwrap(), Media::Json);
         assert_eq!(content(&headers(CONTENT_TYPE, "application/yaml")).unwrap(), Media::Yaml);
-        let refused = content(&headers(CONTENT_TYPE, "application/vnd.kubernetes.protobuf")).unwrap_err();
+        assert_eq!(content(&headers(CONTENT_TYPE, "application/vnd.kubernetes.protobuf")).unwrap(), Media::Protobuf);
+        let refused = content(&headers(CONTENT_TYPE, "application/cbor")).unwrap_err();
         assert_eq!(refused.code(), 415);
         assert_eq!(
             refused.message(),
             "the body of the request was in an unknown format - accepted media types include: application/json, \
-             application/yaml"
+             application/yaml, application/vnd.kubernetes.protobuf"
         );
         assert_eq!(patch_type(&headers(CONTENT_TYPE, "application/apply-patch+yaml")).unwrap(), PatchType::Apply);
         assert_eq!(patch_type(&headers(CONTENT_TYPE, "application/json")).unwrap_err().code(), 415);

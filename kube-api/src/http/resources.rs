@@ -90,14 +90,15 @@ impl Call<'_> {
 
     /// How the client reads the answer.
     pub(super) fn answering(&self) -> Result<Answering, Status> {
-        let (media, shape) = negotiate::accept(self.headers, self.query)?;
+        let (media, shape) = negotiate::accept(self.headers, self.query, &self.kind)?;
         let has_no_table = !self.kind.verbs.contains(&"get");
         if has_no_table && matches!(shape, Shape::Table(_)) {
             return Err(negotiate::not_acceptable());
         }
         let gzip = negotiate::accepts_gzip(self.headers);
         let now = self.server.reader.gateway().clock().now();
-        Ok(Answering { form: Form { kind: self.kind.clone(), shape }, media, gzip, now })
+        let form = Form { kind: self.kind.clone(), shape, protobuf: media == Media::Protobuf };
+        Ok(Answering { form, media, gzip, now })
     }
 
     async fn get(self) -> Result<Response<Body>, Status> {
@@ -122,9 +123,11 @@ impl Call<'_> {
 
     async fn watch(self) -> Result<Response<Body>, Status> {
         let answering = self.answering()?;
-        if answering.media != Media::Json {
-            return Err(negotiate::not_acceptable());
-        }
+        let content_type = match answering.media {
+            Media::Json => "application/json",
+            Media::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+            Media::Yaml => return Err(negotiate::not_acceptable()),
+        };
         let mut options = self.query.list_options(true)?;
         if !self.info.name.is_empty() && options.fields.require("metadata.name").is_none() {
             let name = FieldRequirement { path: "metadata.name".into(), equal: true, value: self.info.name.clone() };
@@ -134,6 +137,6 @@ impl Call<'_> {
         let selection = Selection::new(self.kind.clone(), self.namespace(), &options)?;
         let watch = self.server.reader.watch(selection, &options, answering.form).await?;
         let until = Box::pin(self.server.shutdown.clone().cancelled_owned());
-        Ok(answer(StatusCode::OK, "application/json", Body::stream(watch.take_until(until))))
+        Ok(answer(StatusCode::OK, content_type, Body::stream(watch.take_until(until))))
     }
 }

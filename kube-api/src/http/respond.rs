@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use coracle_core::protobuf::{self, ListWriter};
 use coracle_core::{Object, Status};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -50,9 +51,19 @@ pub fn json(code: StatusCode, value: &impl Serialize) -> Response<Body> {
 /// A refusal.
 #[must_use]
 pub fn refusal(status: &Status) -> Response<Body> {
+    refusal_in(Media::Json, status)
+}
+
+/// A refusal in the client's media type; in JSON if that is none for it.
+#[must_use]
+pub fn refusal_in(media: Media, status: &Status) -> Response<Body> {
     let code = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = serde_json::to_vec(status.as_api()).unwrap_or_default();
-    let mut response = answer(code, "application/json", body);
+    let json = serde_json::to_vec(status.as_api()).unwrap_or_default();
+    let encoded = (media == Media::Protobuf).then(|| protobuf::encode(&json).ok()).flatten();
+    let mut response = match encoded {
+        Some(body) => answer(code, protobuf::CONTENT_TYPE, body),
+        None => answer(code, "application/json", json),
+    };
     let details = status.as_api().details.as_ref();
     if let Some(seconds) = details.and_then(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -65,7 +76,7 @@ pub fn refusal(status: &Status) -> Response<Body> {
 pub struct Answering {
     /// Version and shape.
     pub form: Form,
-    /// JSON or YAML.
+    /// JSON, YAML or protobuf.
     pub media: Media,
     /// Whether large answers may be compressed.
     pub gzip: bool,
@@ -101,6 +112,7 @@ impl Answering {
                 let value: serde_json::Value = serde_json::from_slice(&json).map_err(Status::internal)?;
                 serde_saphyr::to_string(&value).map_err(Status::internal)?.into_bytes()
             }
+            Media::Protobuf => protobuf::encode(&json).map_err(Status::internal)?,
         };
         Ok(answer(code, self.media.content_type(), body))
     }
@@ -110,6 +122,9 @@ impl Answering {
     /// # Errors
     /// 500 if it cannot be encoded.
     pub fn list(&self, listing: Listing) -> Result<Response<Body>, Status> {
+        if self.media == Media::Protobuf {
+            return self.protobuf_list(listing);
+        }
         let size: usize = listing.objects.iter().map(|object| object.stored().len()).sum();
         let mut chunks = Chunks::start(self, listing)?;
         if size < GZIP_BYTES_MIN || self.media == Media::Yaml {
@@ -123,6 +138,31 @@ impl Answering {
             response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         *response.body_mut() = Body::Stream(Box::pin(futures::stream::iter(chunks)));
+        Ok(response)
+    }
+
+    /// A page of a list in protobuf. Its length stands in front, so it is encoded as a whole, item by item.
+    fn protobuf_list(&self, mut listing: Listing) -> Result<Response<Body>, Status> {
+        let objects = std::mem::take(&mut listing.objects);
+        let mut json = Vec::new();
+        self.form.write_list_start(&listing, &mut json)?;
+        json.extend_from_slice(LIST_END);
+        let mut list = ListWriter::new(&json).map_err(Status::internal)?;
+        for object in objects {
+            json.clear();
+            self.form.write_item(&object, self.now, &mut json)?;
+            list.push(&json).map_err(Status::internal)?;
+        }
+        let plain = list.finish();
+        if plain.len() < GZIP_BYTES_MIN || !self.gzip {
+            return Ok(answer(StatusCode::OK, self.media.content_type(), plain));
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&plain).map_err(Status::internal)?;
+        let body = gzip.finish().map_err(Status::internal)?;
+        let mut response = answer(StatusCode::OK, self.media.content_type(), body);
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         Ok(response)
     }
 }

@@ -7,7 +7,7 @@ use coracle_core::{Action, Body as Content, Effect, GroupResource, Object, Optio
 use http::{Response, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
-use super::body::{Body, RequestBody, collect, to_json};
+use super::body::{Body, RequestBody, collect, to_json, yaml_to_json};
 use super::negotiate::{self, Media, PatchType};
 use super::options::{OptionsKind, delete_options, write_options};
 use super::resources::Call;
@@ -50,14 +50,14 @@ pub(super) async fn answer(call: Call<'_>, body: RequestBody) -> Result<Response
     match &*call.info.verb {
         "create" => {
             let (options, _) = write_options(OptionsKind::Create, call.query, call.headers)?;
-            let json = to_json(negotiate::content(call.headers)?, collect(body).await?)?;
+            let json = to_json(content(&call)?, collect(body).await?, &call.kind)?;
             put(&call, &answering, Action::Create(Content::Json(json)), options).await
         }
         "update" => {
             let (mut options, _) = write_options(OptionsKind::Update, call.query, call.headers)?;
             let row = (&*call.kind.group, &*call.kind.plural);
             options.create_missing = call.info.subresource.is_empty() && CREATED_BY_UPDATE.contains(&row);
-            let json = to_json(negotiate::content(call.headers)?, collect(body).await?)?;
+            let json = to_json(content(&call)?, collect(body).await?, &call.kind)?;
             put(&call, &answering, Action::Update(Content::Json(json)), options).await
         }
         "patch" => {
@@ -80,12 +80,17 @@ pub(super) async fn answer(call: Call<'_>, body: RequestBody) -> Result<Response
     }
 }
 
+/// The form of a whole object that is sent.
+fn content(call: &Call<'_>) -> Result<Media, Status> {
+    negotiate::content(call.headers, negotiate::has_protobuf(&call.kind))
+}
+
 fn patch(patch_type: PatchType, body: Bytes, force: bool) -> Result<Patch, Status> {
     Ok(match patch_type {
         PatchType::Json => Patch::Json(body),
         PatchType::Merge => Patch::Merge(body),
         PatchType::Strategic => Patch::Strategic(body),
-        PatchType::Apply => Patch::Apply { body: to_json(Media::Yaml, body)?, force },
+        PatchType::Apply => Patch::Apply { body: yaml_to_json(&body)?, force },
     })
 }
 
@@ -131,7 +136,7 @@ async fn put(
 }
 
 fn deletion(call: &Call<'_>, body: Bytes) -> Result<(Options, meta::DeleteOptions), Status> {
-    let json = if body.is_empty() { body } else { to_json(negotiate::content(call.headers)?, body)? };
+    let json = if body.is_empty() { body } else { to_json(negotiate::content(call.headers, true)?, body, &call.kind)? };
     let options = delete_options(call.query, &json)?;
     let dry_run = options.dry_run.as_ref().is_some_and(|values| !values.is_empty());
     Ok((Options { dry_run, ..Options::default() }, options))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use coracle_core::{Object, Revision, Status};
+use coracle_core::{Object, Revision, Status, protobuf};
 use jiff::Timestamp;
 
 use super::form::{Form, Shape};
@@ -37,17 +37,18 @@ impl EventType {
     }
 }
 
-/// The encoders in use, one per kind, version and shape.
+/// The encoders in use, one per kind, version, shape and media.
 #[derive(Debug, Default)]
 pub struct Encoders(Mutex<HashMap<FormKey, Weak<Encoder>>>);
 
-type FormKey = (String, String, String, Shape);
+type FormKey = (String, String, String, Shape, bool);
 
 impl Encoders {
     /// The encoder that all watchers of a form share.
     pub(super) fn of(&self, form: Form) -> Arc<Encoder> {
         let kind = &form.kind;
-        let key = (kind.group.to_string(), kind.version.to_string(), kind.plural.to_string(), form.shape);
+        let key =
+            (kind.group.to_string(), kind.version.to_string(), kind.plural.to_string(), form.shape, form.protobuf);
         let mut encoders = lock(&self.0);
         let current = encoders.get(&key).and_then(Weak::upgrade);
         if let Some(current) = current.filter(|current| Arc::ptr_eq(&current.form.kind, kind)) {
@@ -60,7 +61,7 @@ impl Encoders {
     }
 }
 
-/// Encodes the events of one form, and remembers the newest lines for the other watchers.
+/// Encodes the events of one form, and remembers the newest lines for the other watchers. In protobuf a line is a frame.
 #[derive(Debug)]
 pub(super) struct Encoder {
     form: Form,
@@ -98,6 +99,11 @@ impl Encoder {
     }
 
     fn encode(&self, event: EventType, object: &Object, first: bool, now: Timestamp) -> Result<Bytes, Status> {
+        if self.form.protobuf {
+            let mut json = Vec::with_capacity(object.stored().len() + 64);
+            self.form.write_item(object, now, &mut json)?;
+            return frame_of(event.as_str(), &json);
+        }
         let mut out = Vec::with_capacity(object.stored().len() + 96);
         out.extend_from_slice(br#"{"type":""#);
         out.extend_from_slice(event.as_str().as_bytes());
@@ -132,7 +138,21 @@ impl Encoder {
                 metadata.insert("annotations".to_owned(), annotations);
             }
         }
-        line_of("BOOKMARK", &object)
+        self.line_of("BOOKMARK", &object)
+    }
+
+    /// The line that ends a watch with a refusal.
+    pub(super) fn error(&self, status: &Status) -> Bytes {
+        self.line_of("ERROR", status.as_api()).unwrap_or_default()
+    }
+
+    fn line_of(&self, word: &str, object: &impl serde::Serialize) -> Result<Bytes, Status> {
+        let mut json = Vec::new();
+        super::form::write_json(object, &mut json)?;
+        if self.form.protobuf {
+            return frame_of(word, &json);
+        }
+        Ok([br#"{"type":""#, word.as_bytes(), br#"","object":"#, &json, b"}\n"].concat().into())
     }
 }
 
@@ -147,16 +167,9 @@ impl Lines {
     }
 }
 
-/// The line that ends a watch with a refusal.
-pub(super) fn error_line(status: &Status) -> Bytes {
-    line_of("ERROR", status.as_api()).unwrap_or_default()
-}
-
-fn line_of(word: &str, object: &impl serde::Serialize) -> Result<Bytes, Status> {
-    let mut out = format!(r#"{{"type":"{word}","object":"#).into_bytes();
-    super::form::write_json(object, &mut out)?;
-    out.extend_from_slice(b"}\n");
-    Ok(out.into())
+fn frame_of(word: &str, json: &[u8]) -> Result<Bytes, Status> {
+    let object = protobuf::encode(json).map_err(Status::internal)?;
+    Ok(protobuf::watch_frame(word, &object).into())
 }
 
 /// A poisoned lock only means that another thread panicked between two complete steps.

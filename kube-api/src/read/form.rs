@@ -42,6 +42,8 @@ pub struct Form {
     pub kind: Arc<Kind>,
     /// What is shown.
     pub shape: Shape,
+    /// Whether watches frame events in protobuf. The text that the functions here write is JSON all the same.
+    pub protobuf: bool,
 }
 
 #[derive(Serialize)]

@@ -15,7 +15,7 @@ use coracle_store::{Change, Changes, KeyRange};
 use futures::Stream;
 use tokio::time::{Instant, Sleep};
 
-use super::encoder::{Encoder, EventType, error_line};
+use super::encoder::{Encoder, EventType};
 use super::form::Form;
 use super::options::ListOptions;
 use super::selection::Selection;
@@ -28,7 +28,7 @@ pub const TIMEOUT_MIN: Duration = Duration::from_secs(30 * 60);
 /// Events taken from a journal at a time.
 const BATCH_EVENTS_MAX: usize = 128;
 
-/// The lines of one watch, each a JSON document and a newline. Ends at its timeout, or after an `ERROR` line.
+/// The lines of one watch, each a JSON document and a newline, or a protobuf message with its length in front. Ends at its timeout, or after an `ERROR` line.
 pub struct Watch {
     reader: Reader,
     selection: Selection,
@@ -140,7 +140,7 @@ impl Watch {
     }
 
     fn end_with(&mut self, status: &Status) {
-        self.lines.push_back(error_line(status));
+        self.lines.push_back(self.encoder.error(status));
         self.source = Source::Ended;
     }
 

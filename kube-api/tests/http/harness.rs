@@ -81,17 +81,24 @@ impl Cluster {
         method: &str,
         target: &str,
         headers: &[(&str, &str)],
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> Response<Body> {
         let mut request = Request::builder().method(method.parse::<Method>().unwrap()).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body: RequestBody = Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {}).boxed_unsync();
+        let body: RequestBody =
+            Full::new(Bytes::copy_from_slice(body.as_ref())).map_err(|never| match never {}).boxed_unsync();
         self.server.handle(request.body(body).unwrap(), Caller::Known(User::owner())).await
     }
 
-    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
         read(self.send(method, target, headers, body).await).await
     }
 

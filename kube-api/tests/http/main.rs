@@ -4,6 +4,7 @@
 mod harness;
 mod kube_client;
 mod network;
+mod protobuf;
 mod reads;
 mod refusals;
 mod streams;

@@ -83,22 +83,27 @@ async fn parameters_and_bodies() {
         &cluster,
         "GET",
         CONFIG_MAPS,
-        &[("accept", "application/vnd.kubernetes.protobuf")],
+        &[("accept", "application/cbor")],
         "",
-        (406, "NotAcceptable", "only the following media types are accepted: application/json, application/yaml"),
+        (
+            406,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf",
+        ),
     )
     .await;
     check(
         &cluster,
         "POST",
         CONFIG_MAPS,
-        &[("content-type", "application/vnd.kubernetes.protobuf")],
+        &[("content-type", "application/cbor")],
         "k8s",
         (
             415,
             "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: application/json, \
-             application/yaml",
+             application/yaml, application/vnd.kubernetes.protobuf",
         ),
     )
     .await;
