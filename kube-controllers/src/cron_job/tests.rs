@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{CronJob, Job, JobCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use proptest::prelude::*;
+
 use super::CronJobs;
+use crate::plan::{Plan, Step};
 use crate::testing::Small;
 
 /// A CronJob `tick`, made two hours before noon.
@@ -270,4 +273,58 @@ fn a_month_has_744_hours() {
     assert_eq!(made.len(), 744);
     assert_eq!(small.world.list::<Job>().count(), 3);
     assert!(small.get::<CronJob>("tick").status.as_ref().unwrap().active.is_none());
+}
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Move {
+    /// The controller plans, and stops after so many requests.
+    Plan(usize),
+    /// The Jobs that run end.
+    End,
+    /// Time passes, in minutes.
+    Wait(i64),
+}
+
+/// The same plan, interrupted after so many requests.
+fn cut(plan: Plan, mut limit: usize) -> Plan {
+    let mut short = Plan::nothing();
+    for step in plan.steps {
+        let Step::Together(mut wishes) = step else { continue };
+        wishes.truncate(limit);
+        limit -= wishes.len();
+        short.together(wishes);
+    }
+    short
+}
+
+proptest! {
+    #[test]
+    fn forbid_and_replace_never_overlap_and_nothing_is_made_twice(
+        replace: bool,
+        moves in prop::collection::vec(
+            prop_oneof![4 => (0..4_usize).prop_map(Move::Plan), 2 => Just(Move::End), 2 => (1..20_i64).prop_map(Move::Wait)],
+            0..80,
+        ),
+    ) {
+        let policy = if replace { "Replace" } else { "Forbid" };
+        let mut small = Small::new(&cron_job("*/5 * * * *", &format!("concurrencyPolicy: {policy},"), ""));
+        let (planner, mut made) = (CronJobs::default(), Vec::new());
+        for step in moves {
+            match step {
+                Move::Plan(limit) => {
+                    let plan = small.plan(&planner, "tick");
+                    let lines = small.carry_out(cut(plan, limit));
+                    made.extend(lines.lines().filter_map(|line| line.strip_prefix("create job ")).map(str::to_owned));
+                }
+                Move::End => running(&small).iter().for_each(|name| end(&mut small, name)),
+                Move::Wait(minutes) => small.now += SignedDuration::from_mins(minutes),
+            }
+            prop_assert!(running(&small).len() <= 1);
+        }
+        let count = made.len();
+        made.sort();
+        made.dedup();
+        prop_assert_eq!(made.len(), count);
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn count(view: &View<'_>, ending: Option<&Ending>, awaiting: &BTreeMa
         let uid = pod.metadata.uid.clone().unwrap_or_default();
         if view.has_succeeded(pod) {
             if view.is_indexed() {
-                new_indexes.extend(view.index(pod));
+                new_indexes.extend(view.index(pod).filter(|index| view.succeeded.contains(*index)));
             } else if !view.is_counted_succeeded(pod) {
                 uncounted.succeeded.get_or_insert_default().push(uid);
             }
@@ -83,8 +83,7 @@ fn tell_indexes(view: &View<'_>, new: Vec<i32>, status: &mut JobStatus) {
     let completions = view.completions().unwrap_or(0);
     let told = Indexes::parse(status.completed_indexes.as_deref().unwrap_or(""), completions);
     let told = told.and(&new.into_iter().collect());
-    let nonzero = |count: i32| (count != 0).then_some(count);
-    status.succeeded = nonzero(told.total());
+    status.succeeded = Some(told.total()).filter(|total| *total != 0);
     status.completed_indexes = Some(told.to_string()).filter(|text| !text.is_empty());
     status.failed_indexes = view.failed.as_ref().map(Indexes::to_string);
 }

@@ -11,6 +11,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::ending::finished;
 use crate::ownership::{Claims, controller_reference, is_controlled_by, remove_owner};
 use crate::plan::{Plan, Wish};
 use crate::planner::Planner;
@@ -133,6 +134,7 @@ impl Planner for UncountedPods {
                 let namespace = pod.metadata.namespace.as_deref().unwrap_or("");
                 let adopts = |job: Arc<Job>| {
                     job.metadata.deletion_timestamp.is_none()
+                        && finished(&job).is_none()
                         && selector(&job).matches_optional(pod.metadata.labels.as_ref())
                 };
                 world.list_in::<Job>(namespace).any(adopts)

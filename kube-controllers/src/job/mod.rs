@@ -23,6 +23,7 @@ mod template;
 mod tests;
 mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coracle_core::object::controller_of;
@@ -74,13 +75,13 @@ impl Planner for Jobs {
     fn plan(&self, job: &Job, claims: Claims<Pod>, now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
         let Some(spec) = job.spec.as_ref().filter(|_| is_ours(job)) else { return plan };
-        if !plan.together(claims.changes).is_empty() {
-            // What is adopted or released wakes this Job again, and only then are its pods known.
-            return plan;
-        }
         let view = View::new(job, spec, &claims.kept, now);
         if finished(job).is_some() {
             release(view.pods.iter().filter(|pod| view.is_tracked(pod)), &mut plan);
+            return plan;
+        }
+        if !plan.together(claims.changes).is_empty() {
+            // What is adopted or released wakes this Job again, and only then are its pods known.
             return plan;
         }
         if !matches!(spec.completion_mode.as_deref(), None | Some("NonIndexed" | "Indexed")) {
@@ -124,13 +125,7 @@ fn advance(view: &View<'_>, plan: &mut Plan) {
         let moves = manage::moves(view, &awaiting);
         carry_on(view, count.status, moves, &awaiting, plan);
     }
-    if !plan_ends(view) {
-        plan.look_again(deadline_left(view));
-    }
-}
-
-fn plan_ends(view: &View<'_>) -> bool {
-    deadline_left(view).is_none_or(|left| left.is_zero())
+    plan.look_again(deadline_left(view).filter(|left| !left.is_zero()));
 }
 
 /// Announces the end, sends the pods away, and concludes when the last one is gone.
@@ -170,13 +165,7 @@ fn known_reason(reason: &str) -> &'static str {
 }
 
 /// Makes and deletes pods, then tells how many there are.
-fn carry_on(
-    view: &View<'_>,
-    counted: JobStatus,
-    moves: Moves,
-    awaiting: &std::collections::BTreeMap<i32, Arc<Pod>>,
-    plan: &mut Plan,
-) {
+fn carry_on(view: &View<'_>, counted: JobStatus, moves: Moves, awaiting: &BTreeMap<i32, Arc<Pod>>, plan: &mut Plan) {
     release(moves.delete.iter().filter(|pod| view.is_tracked(pod)), plan);
     plan.together(moves.delete.iter().map(|pod| deletion(view, pod)));
     let replaced = |index: &Option<i32>| index.and_then(|index| awaiting.get(&index)).map(|pod| &**pod);

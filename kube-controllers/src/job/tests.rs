@@ -539,6 +539,9 @@ fn pods_without_a_job_lose_the_finalizer() {
         pods("a free")
             .replace("metadata: {name: a,", "metadata: {name: a, finalizers: [batch.kubernetes.io/job-tracking],"),
     ));
+    let orphan = pods("a free").replace("name: a,", "name: a, finalizers: [batch.kubernetes.io/job-tracking],");
+    assert_eq!(release(job("", "") + &orphan), "");
+    assert_ne!(release(job("", "conditions: [{type: Complete, status: 'True'}]") + &orphan), "");
     assert_eq!(release(job("", "") + &pods("a")), "");
     assert_eq!(release(pods("a counted")), "");
 }

@@ -43,12 +43,18 @@ impl<'a> View<'a> {
                 let pods = pods.iter().filter(|pod| view.is_tracked(pod) && of(pod));
                 pods.filter_map(|pod| view.index(pod)).collect::<Indexes>()
             };
-            let succeeded = indexes(&|pod| view.has_succeeded(pod));
-            let failed = spec.backoff_limit_per_index.map(|limit| indexes(&|pod| view.fails_index(pod, limit)));
             let (told_succeeded, told_failed) =
                 (told(&view.before.completed_indexes), told(&view.before.failed_indexes));
-            view.succeeded = told_succeeded.and(&succeeded);
-            view.failed = failed.map(|failed| told_failed.and(&failed));
+            // A pod on its way out may still succeed after it was replaced: its index ends once, whichever comes first.
+            let is_among = |indexes: &Indexes, pod: &Pod| view.index(pod).is_some_and(|index| indexes.contains(index));
+            let succeeded = indexes(&|pod| view.has_succeeded(pod) && !is_among(&told_failed, pod));
+            let succeeded = told_succeeded.and(&succeeded);
+            let failed = spec.backoff_limit_per_index.map(|limit| {
+                let failed = indexes(&|pod| view.fails_index(pod, limit) && !is_among(&succeeded, pod));
+                told_failed.and(&failed)
+            });
+            view.succeeded = succeeded;
+            view.failed = failed;
         }
         view
     }
