@@ -5,16 +5,21 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::ReplicationController;
 
+use crate::cron_job::CronJobs;
+use crate::daemon_set::DaemonSets;
 use crate::defaults::{RootCa, ServiceAccounts};
 use crate::deployment::Deployments;
 use crate::disruption_budget::DisruptionBudgets;
 use crate::endpoints::{EndpointSlices, LegacyEndpoints};
 use crate::erased::{ErasedController, erase};
 use crate::garbage::GarbageCollector;
+use crate::job::{Jobs, UncountedPods};
 use crate::namespace::Namespaces;
 use crate::node::{NodeLifecycle, TaintEviction};
 use crate::pod_garbage::PodGarbage;
 use crate::replica_set::Replicas;
+use crate::stateful_set::StatefulSets;
+use crate::time_to_live::{FinishedJobs, OldEvents};
 
 /// What the built-in controllers can be told.
 #[derive(Clone, Debug)]
@@ -40,8 +45,13 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(Deployments),
         erase(Replicas::<ReplicaSet>::new()),
         erase(Replicas::<ReplicationController>::new()),
-        erase(crate::stateful_set::StatefulSets),
-        erase(crate::daemon_set::DaemonSets::new()),
+        erase(StatefulSets),
+        erase(DaemonSets::new()),
+        erase(Jobs),
+        erase(UncountedPods),
+        erase(CronJobs::default()),
+        erase(FinishedJobs),
+        erase(OldEvents::default()),
         Box::new(GarbageCollector),
         erase(Namespaces),
         erase(ServiceAccounts),

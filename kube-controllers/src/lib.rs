@@ -7,6 +7,7 @@
 //! | [`erased`] | any controller behind one face, as the driver runs it |
 //! | [`replica_set`], [`deployment`], [`stateful_set`], [`daemon_set`] | workloads |
 //! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
+//! | [`job`], [`cron_job`], [`time_to_live`] | work that ends, work by the clock, and what is deleted when it is old |
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`disruption_budget`] | how many pods may be evicted |
@@ -16,6 +17,7 @@
 pub mod builtin;
 pub mod context;
 pub mod controller;
+pub mod cron_job;
 pub mod daemon_set;
 pub mod defaults;
 pub mod deployment;
@@ -25,6 +27,7 @@ pub mod endpoints;
 pub mod erased;
 pub mod garbage;
 pub mod history;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
@@ -38,6 +41,7 @@ pub mod stateful_set;
 pub mod template_hash;
 #[cfg(test)]
 mod testing;
+pub mod time_to_live;
 pub mod victims;
 pub mod watches;
 
