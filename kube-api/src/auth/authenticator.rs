@@ -94,14 +94,17 @@ pub fn unauthorized() -> Status {
 
 /// The user of a caller nobody knows.
 #[must_use]
-pub(super) fn anonymous() -> User {
+pub(crate) fn anonymous() -> User {
     let groups = vec!["system:unauthenticated".to_owned()];
     User { name: "system:anonymous".to_owned(), groups, ..User::default() }
 }
 
-/// Adds the group that every known user is in.
-pub(super) fn authenticated(mut user: User) -> User {
+/// Adds the group that every known user is in; nobody is not known.
+pub(crate) fn authenticated(mut user: User) -> User {
     const EVERYONE: &str = "system:authenticated";
+    if user.name == "system:anonymous" || user.groups.iter().any(|group| group == "system:unauthenticated") {
+        return user;
+    }
     if !user.groups.iter().any(|group| group == EVERYONE) {
         user.groups.push(EVERYONE.to_owned());
     }
