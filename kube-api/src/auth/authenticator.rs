@@ -10,12 +10,20 @@ use http::header::AUTHORIZATION;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// What a caller shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// The client certificate, DER. The connection has verified it against the cluster's CA.
     pub certificate: Option<&'a [u8]>,
     /// The request's headers.
     pub headers: &'a HeaderMap,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    /// Without the secrets that headers hold.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (certificate, token) = (self.certificate.is_some(), self.bearer_token().is_some());
+        formatter.debug_struct("Credentials").field("certificate", &certificate).field("token", &token).finish()
+    }
 }
 
 impl<'a> Credentials<'a> {
@@ -75,8 +83,15 @@ impl Authenticator for ClientCertificates {
 }
 
 /// Bearer tokens that are known beforehand, and their users.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StaticTokens(pub HashMap<String, User>);
+
+impl std::fmt::Debug for StaticTokens {
+    /// Without the tokens.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.values().map(|user| &user.name)).finish()
+    }
+}
 
 #[async_trait]
 impl Authenticator for StaticTokens {

@@ -35,17 +35,25 @@ pub(crate) async fn check(write: &Write<'_>, new: &dyn AnyResource, old: Option<
         let gathers = role.aggregation_rule.is_some() || old.is_some_and(|old| old.aggregation_rule.is_some());
         return write.role(rules(&role.rules), gathers, is_unchanged).await;
     }
-    if let Some(binding) = new.as_any().downcast_ref::<RoleBinding>() {
-        let old = old.and_then(|old| old.get::<RoleBinding>());
-        let is_unchanged = old.is_some_and(|old| old.role_ref == binding.role_ref && old.subjects == binding.subjects);
-        return if is_unchanged { Ok(()) } else { write.binding(&binding.role_ref).await };
-    }
-    if let Some(binding) = new.as_any().downcast_ref::<ClusterRoleBinding>() {
-        let old = old.and_then(|old| old.get::<ClusterRoleBinding>());
-        let is_unchanged = old.is_some_and(|old| old.role_ref == binding.role_ref && old.subjects == binding.subjects);
-        return if is_unchanged { Ok(()) } else { write.binding(&binding.role_ref).await };
-    }
-    Ok(())
+    let any = new.as_any();
+    let of_cluster = any.downcast_ref::<ClusterRoleBinding>().map(|binding| &binding.role_ref);
+    let Some(role) = any.downcast_ref::<RoleBinding>().map(|binding| &binding.role_ref).or(of_cluster) else {
+        return Ok(());
+    };
+    let is_cleaned = old.is_some_and(|old| only_cleaned(old, new));
+    if is_cleaned { Ok(()) } else { write.binding(role).await }
+}
+
+/// Whether nothing changes but what the garbage collector needs to let an object go. Source: `rbacregistry.IsOnlyMutatingGCFields`.
+fn only_cleaned(old: &Object, new: &dyn AnyResource) -> bool {
+    let mut cleaned = new.duplicate();
+    let (metadata, before) = (cleaned.metadata_mut(), old.metadata());
+    metadata.owner_references.clone_from(&before.owner_references);
+    metadata.finalizers.clone_from(&before.finalizers);
+    metadata.managed_fields.clone_from(&before.managed_fields);
+    metadata.resource_version.clone_from(&before.resource_version);
+    let text = |object: &dyn AnyResource| object.encode().ok();
+    text(&*cleaned).is_some_and(|cleaned| Some(cleaned) == text(old.value()))
 }
 
 impl Write<'_> {

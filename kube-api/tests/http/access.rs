@@ -401,6 +401,12 @@ async fn nobody_grants_what_they_have_not() {
     assert_eq!(write(&cluster, "POST", BINDINGS, binding("pods", "Role/pods", "User/joe")).await, ok(201));
     // Adding a subject to a strong binding is granting, too.
     cluster.bind("strong", "Role/strong", "User/boss").await;
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(write(&cluster, "PATCH", &format!("{BINDINGS}/strong"), label).await.0, 403);
+    assert_eq!(
+        write(&cluster, "PATCH", &format!("{BINDINGS}/strong"), json!({"metadata": {"finalizers": ["a.b/c"]}})).await.0,
+        200
+    );
     let joined = json!({"subjects": [{"kind": "User", "name": "jane"}]});
     assert_eq!(write(&cluster, "PATCH", &format!("{BINDINGS}/strong"), joined).await.0, 403);
     let role_ref = json!({"roleRef": {"kind": "Role", "name": "strong"}});
@@ -561,7 +567,7 @@ async fn tokens_are_reviewed() {
     assert_eq!(ask(&vault, json!(["vault"])).await["audiences"], json!(["vault"]));
     let told = ask(&vault, json!([])).await;
     let why = format!(
-        "[invalid bearer token, token audiences [\"vault\", \"x\"] is invalid for the target audiences [\"{ISSUER}\"]]"
+        "[invalid bearer token, token audiences [\"vault\" \"x\"] is invalid for the target audiences [\"{ISSUER}\"]]"
     );
     assert_eq!((&told["authenticated"], &told["error"]), (&Value::Null, &json!(why)));
     assert_eq!(ask("nonsense", json!([])).await["error"], "invalid bearer token");

@@ -125,8 +125,9 @@ fn describe(rule: &PolicyRule) -> String {
     format!("{{{}}}", told.join(", "))
 }
 
-/// `["a" "b"]`
-fn quoted(list: &[String]) -> String {
+/// A list as upstream's messages show it: `["a" "b"]`.
+#[must_use]
+pub fn quoted(list: &[String]) -> String {
     let list: Vec<_> = list.iter().map(|text| format!("{text:?}")).collect();
     format!("[{}]", list.join(" "))
 }

@@ -25,7 +25,7 @@ mod tests;
 pub use access::{Access, Place, What};
 pub use aggregate::aggregated_rules;
 pub use bindings::Bindings;
-pub use cover::{describe_missing, everything, missing};
+pub use cover::{describe_missing, everything, missing, quoted};
 pub use decide::{Verdict, authorize, role_rules, rules_of};
 pub use defaults::{default_bindings, default_roles};
 pub use rule::allows;

@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use coracle_core::rbac::quoted;
 use coracle_core::{Clock, Feed, Status, User};
 
 pub use claims::{Claims, Kubernetes, Reference};
@@ -61,8 +62,8 @@ impl ServiceAccountTokens {
         let Some(claims) = self.issuer.verify(token, now)? else { return Ok(None) };
         let shared = shared_audiences(&claims.audiences, audiences);
         if shared.is_empty() {
-            let (has, wants) = (&claims.audiences, audiences);
-            return Err(format!("token audiences {has:?} is invalid for the target audiences {wants:?}"));
+            let (has, wants) = (quoted(&claims.audiences), quoted(audiences));
+            return Err(format!("token audiences {has} is invalid for the target audiences {wants}"));
         }
         holder::holder(&claims, &self.feed.world(), now).map(|user| Some((user, shared)))
     }
