@@ -1,7 +1,9 @@
-//! What every cluster has before anyone asks: its namespaces, its own Service, the system's priority classes.
+//! What every cluster has before anyone asks: its namespaces, its own Service, the system's priority classes; if it serves,
+//! also the default roles.
 
 use std::net::SocketAddr;
 
+use coracle_core::rbac::{default_bindings, default_roles};
 use coracle_core::{Gateway, Request, Status};
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
@@ -33,6 +35,10 @@ pub(crate) async fn bootstrap(
         Request::create(priority_class("system-cluster-critical", 2_000_000_000)),
         Request::create(priority_class("system-node-critical", 2_000_001_000)),
     ];
+    if endpoint.is_some() {
+        requests.extend(default_roles().into_iter().map(Request::create));
+        requests.extend(default_bindings().into_iter().map(Request::create));
+    }
     // Nobody else can call a loopback address, so the Service has no endpoint then, as upstream.
     let endpoint = endpoint.filter(|endpoint| !endpoint.ip().is_loopback());
     requests.extend(endpoint.into_iter().flat_map(|endpoint| [endpoints(endpoint), endpoint_slice(endpoint)]));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::openapi::Published;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
@@ -27,6 +28,7 @@ use crate::parts::Parts;
 use crate::scheduling::{self, SharedSnapshot};
 use crate::serving::Door;
 use crate::streams::Streams;
+use crate::tokens::ClusterTokens;
 
 /// What a cluster will be made of. Everything has a default: a memory store, system time, all built-in controllers, the
 /// default scheduler, no nodes, no listening socket.
@@ -173,15 +175,23 @@ impl Builder {
         }
         let clock: Arc<dyn Clock> =
             if self.virtual_time { Arc::new(VirtualClock::default()) } else { Arc::new(SystemClock) };
-        let door = match self.address {
+        let mut door = match self.address {
             Some(address) => Some(Door::open(address, &*clock).await.map_err(Error::Serve)?),
             None => None,
         };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
-        let mut admission = coracle_api::admission::builtin();
+        let mut admission = match &door {
+            Some(_) => coracle_api::admission::serving(entropy.clone()),
+            None => coracle_api::admission::builtin(),
+        };
         admission.extend(self.admission);
         let ledger = Ledger::open(self.store, self.kinds).await?;
-        let pipeline = Arc::new(Pipeline::new(ledger, Settings { clock, entropy: entropy.clone(), admission }));
+        let mut auth = Auth::new(ledger.feed().clone());
+        if let Some(tokens) = door.as_mut().and_then(|door| door.tokens(ledger.feed(), &clock)) {
+            auth = auth.with_tokens(tokens);
+        }
+        let settings = Settings { clock, entropy: entropy.clone(), admission };
+        let pipeline = Arc::new(Pipeline::new(ledger, settings).with_auth(auth.clone()));
         let gateway: Arc<dyn Gateway> = pipeline.clone();
         let parts = Parts::default();
         start_base(&parts, &pipeline);
@@ -207,7 +217,12 @@ impl Builder {
             parts.deciders.spawn(scheduling::run(name, scheduler, gateway.clone(), own));
         }
         let router = Arc::new(Router::new(gateway.clone()));
-        start_nodes(&parts, &gateway, &router, self.nodes).await?;
+        let mut nodes = self.nodes;
+        if door.is_some() {
+            let tokens = Arc::new(ClusterTokens(gateway.clone()));
+            nodes = nodes.into_iter().map(|node| node.tokens_by_default(tokens.clone())).collect();
+        }
+        start_nodes(&parts, &gateway, &router, nodes).await?;
         if self.builtin_controllers {
             ready_for_pods(&*gateway).await;
         }
@@ -215,7 +230,9 @@ impl Builder {
         let store = pipeline.ledger().store().clone();
         let published = Arc::new(Published::new(gateway.clone()));
         let metrics = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
-        let server = ApiServer::new(gateway, store).with_streams(Arc::new(Streams(router.clone())));
+        let address = endpoint.map_or_else(String::new, |address| address.to_string());
+        let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
+        let server = server.with_streams(Arc::new(Streams(router.clone())));
         let server = Arc::new(server.with_open_api(published).with_metrics(metrics));
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })

@@ -35,6 +35,7 @@ mod parts;
 mod scheduling;
 mod serving;
 mod streams;
+mod tokens;
 
 pub use builder::Builder;
 pub use cluster::{Cluster, Shutdown};

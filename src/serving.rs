@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use coracle_api::auth::{ServiceAccountTokens, SigningKey, TokenIssuer};
 use coracle_api::http::ApiServer;
 use coracle_api::http::kubeconfig::{Credential, Kubeconfig};
 use coracle_api::http::pki::{Authority, Identity, PkiError};
 use coracle_api::http::serve::{Limits, Serving, serve};
-use coracle_core::Clock;
+use coracle_core::{Clock, Feed};
 use tokio::net::TcpListener;
 
 /// Names under which the server may be called, beside the address it listens on.
@@ -22,6 +23,9 @@ const NAMES: [&str; 6] = [
     "kubernetes.default.svc.cluster.local",
 ];
 
+/// Who makes the tokens of ServiceAccounts, and for whom they are by default. Source: kubeadm's `--service-account-issuer`.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
 /// A socket that is bound, before the cluster behind it runs.
 pub(crate) struct Door {
     listener: TcpListener,
@@ -29,6 +33,8 @@ pub(crate) struct Door {
     authority: Authority,
     server: Identity,
     owner: Identity,
+    /// Taken by [`Door::tokens`].
+    tokens: Option<SigningKey>,
 }
 
 impl Door {
@@ -43,7 +49,8 @@ impl Door {
         names.extend([ip.as_str(), "10.96.0.1"]);
         let server = authority.server(&names, now).map_err(refuse)?;
         let owner = authority.client("kubernetes-admin", &["system:masters"], now).map_err(refuse)?;
-        Ok(Self { listener, address, authority, server, owner })
+        let tokens = Some(SigningKey::generate().map_err(io::Error::other)?);
+        Ok(Self { listener, address, authority, server, owner, tokens })
     }
 
     /// Where clients are to call.
@@ -54,6 +61,12 @@ impl Door {
     /// The certificate by which clients know the server, in PEM.
     pub(crate) fn root_ca(&self) -> String {
         self.authority.certificate().to_owned()
+    }
+
+    /// The tokens of ServiceAccounts, signed with a key of this door's own. There is one, so later calls give none.
+    pub(crate) fn tokens(&mut self, feed: &Arc<Feed>, clock: &Arc<dyn Clock>) -> Option<Arc<ServiceAccountTokens>> {
+        let issuer = TokenIssuer::new(self.tokens.take()?, ISSUER);
+        Some(Arc::new(ServiceAccountTokens::new(issuer, feed.clone(), clock.clone())))
     }
 
     /// Begins to answer.

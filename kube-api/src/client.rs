@@ -4,17 +4,23 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use coracle_core::rbac::{Access, Place};
 use coracle_core::{
     Action, Event, Gateway, GroupResource, Lagged, Object, ObjectKey, Patch, Request, Resource, Response, Status,
     Subscription, Target, User, World, selector::Selector,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
+use crate::auth::authenticator::authenticated;
+use crate::auth::{Decision, Rbac, forbidden};
+
 /// A handle to the cluster's API as one user. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     gateway: Arc<dyn Gateway>,
     user: Arc<User>,
+    /// Whether roles and bindings limit this handle.
+    guard: Option<Rbac>,
 }
 
 impl std::fmt::Debug for Client {
@@ -27,7 +33,34 @@ impl Client {
     /// The cluster's owner.
     #[must_use]
     pub fn new(gateway: Arc<dyn Gateway>) -> Self {
-        Self { gateway, user: User::owner() }
+        Self { gateway, user: User::owner(), guard: None }
+    }
+
+    /// The same cluster as a user sees it: everything asked, and everything read, must be allowed by roles and bindings. The
+    /// user is in `system:authenticated` beside these groups.
+    #[must_use]
+    pub fn impersonate(&self, user: &str, groups: &[&str]) -> Self {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let user = authenticated(User { name: user.to_owned(), groups, ..User::default() });
+        let guard = Some(Rbac::new(self.gateway.feed().clone()));
+        Self { gateway: self.gateway.clone(), user: Arc::new(user), guard }
+    }
+
+    /// Refuses what the user may not do.
+    fn allow(&self, access: &Access<'_>) -> Result<(), Status> {
+        match self.guard.as_ref().map(|guard| guard.decide(&self.user, access)) {
+            None | Some(Decision::Allow(_)) => Ok(()),
+            Some(Decision::Deny(reason)) => Err(forbidden(&self.user, access, &reason)),
+        }
+    }
+
+    /// Refuses a request that the user may not make. An edit reads what it edits.
+    fn allow_request(&self, request: &Request) -> Result<(), Status> {
+        let access = Access::of(request);
+        if matches!(request.action, Action::Edit(_)) {
+            self.allow(&access.with_verb("get"))?;
+        }
+        self.allow(&access)
     }
 
     /// The objects of a type in one namespace.
@@ -47,13 +80,21 @@ impl Client {
     /// # Errors
     /// The refusal.
     pub async fn execute(&self, request: Request) -> Result<Response, Status> {
+        self.allow_request(&request)?;
         self.gateway.execute(request.by(self.user.clone())).await
     }
 
     /// Carries out requests together, each standing alone.
     pub async fn execute_all(&self, requests: Vec<Request>) -> Vec<Result<Response, Status>> {
-        let requests = requests.into_iter().map(|request| request.by(self.user.clone())).collect();
-        self.gateway.execute_all(requests).await
+        let requests = requests.into_iter().map(|request| request.by(self.user.clone()));
+        if self.guard.is_none() {
+            return self.gateway.execute_all(requests.collect()).await;
+        }
+        let mut answers = Vec::new();
+        for request in requests {
+            answers.push(self.execute(request).await);
+        }
+        answers
     }
 
     /// Applies every object of a YAML text, in order; those without a namespace go to `default`.
@@ -62,19 +103,24 @@ impl Client {
     /// The first refusal; what came before it stays applied.
     pub async fn apply_yaml(&self, text: &str) -> Result<Vec<Arc<Object>>, Status> {
         let mut applied = Vec::new();
-        for request in crate::manifest::parse(self.world().kinds(), text, "default")? {
+        for request in crate::manifest::parse(self.gateway.feed().world().kinds(), text, "default")? {
             applied.extend(self.execute(request).await?.object);
         }
         Ok(applied)
     }
 
-    /// Everything at the newest revision.
+    /// Everything at the newest revision; nothing at all for a user who may not list everything.
     #[must_use]
     pub fn world(&self) -> Arc<World> {
-        self.gateway.feed().world()
+        let world = self.gateway.feed().world();
+        let everything = Place { group: "*", resource: "*", ..Place::default() };
+        match self.allow(&Access::resource("list", everything)) {
+            Ok(()) => world,
+            Err(_) => Arc::new(World::new(world.kinds().clone())),
+        }
     }
 
-    /// The one way in behind this handle.
+    /// The one way in behind this handle, which no roles limit.
     #[must_use]
     pub fn gateway(&self) -> &Arc<dyn Gateway> {
         &self.gateway
@@ -106,14 +152,19 @@ impl<K: Resource> Api<K> {
     /// # Errors
     /// 404 if there is none.
     pub fn get(&self, name: &str) -> Result<Arc<K>, Status> {
-        let found = self.client.world().get::<K>(&self.namespace, name);
+        self.allow("get", name)?;
+        let found = self.now().get::<K>(&self.namespace, name);
         found.ok_or_else(|| Status::not_found(&GroupResource::of::<K>(), name))
     }
 
-    /// All objects as they are now, by name.
+    /// All objects as they are now, by name. An impersonated user who may not list them sees none; [`Api::list_labeled`] says
+    /// why.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<K>> {
-        self.client.world().list_in::<K>(&self.namespace).collect()
+        if self.allow("list", "").is_err() {
+            return Vec::new();
+        }
+        self.now().list_in::<K>(&self.namespace).collect()
     }
 
     /// The objects that a label selector such as `app=web,tier!=test` chooses.
@@ -121,9 +172,10 @@ impl<K: Resource> Api<K> {
     /// # Errors
     /// 400 if the selector cannot be read.
     pub fn list_labeled(&self, selector: &str) -> Result<Vec<Arc<K>>, Status> {
+        self.allow("list", "")?;
         let selector = Selector::parse(selector).map_err(|error| Status::bad_request(error.to_string()))?;
         let chosen = |object: &Arc<K>| selector.matches_optional(object.metadata().labels.as_ref());
-        Ok(self.client.world().list_in::<K>(&self.namespace).filter(chosen).collect())
+        Ok(self.now().list_in::<K>(&self.namespace).filter(chosen).collect())
     }
 
     /// Creates an object.
@@ -195,12 +247,14 @@ impl<K: Resource> Api<K> {
         self.client.execute(Request::new(self.target(name), Action::Delete(options))).await
     }
 
-    /// Everything that is there now, then every change, in order and without a gap.
+    /// Everything that is there now, then every change, in order and without a gap. An impersonated user who may not list and
+    /// watch sees nothing, and is told so by [`Watch::next`].
     #[must_use]
     pub fn watch(&self) -> (Vec<Arc<K>>, Watch<K>) {
         let (world, changes) = self.client.gateway.feed().follow(Some(&GroupResource::of::<K>()));
-        let now = world.list_in::<K>(&self.namespace).collect();
-        (now, Watch { changes, namespace: self.namespace.clone(), kind: PhantomData })
+        let refused = self.allow("list", "").and_then(|()| self.allow("watch", "")).err();
+        let now = if refused.is_none() { world.list_in::<K>(&self.namespace).collect() } else { Vec::new() };
+        (now, Watch { changes, namespace: self.namespace.clone(), refused, kind: PhantomData })
     }
 
     /// Waits until an object is as wished; `None` stands for "not there".
@@ -208,6 +262,8 @@ impl<K: Resource> Api<K> {
     /// # Errors
     /// 410 if changes came faster than they were read: call again.
     pub async fn until(&self, name: &str, wish: impl Fn(Option<&K>) -> bool) -> Result<Option<Arc<K>>, Status> {
+        self.allow("get", name)?;
+        self.allow("watch", name)?;
         let resource = GroupResource::of::<K>();
         let key = ObjectKey::new(&self.namespace, name);
         let (mut world, mut changes) = self.client.gateway.feed().follow(Some(&resource));
@@ -217,8 +273,21 @@ impl<K: Resource> Api<K> {
                 return Ok(object);
             }
             changes.next(usize::MAX).await.map_err(lagged)?;
-            world = self.client.world();
+            world = self.now();
         }
+    }
+
+    /// Everything, for reads that were allowed.
+    fn now(&self) -> Arc<World> {
+        self.client.gateway.feed().world()
+    }
+
+    fn allow(&self, verb: &str, name: &str) -> Result<(), Status> {
+        if self.client.guard.is_none() {
+            return Ok(());
+        }
+        let target = self.target(name);
+        self.client.allow(&Access::resource(verb, Place::of(&target)))
     }
 
     fn target(&self, name: &str) -> Target {
@@ -256,6 +325,8 @@ pub enum Change<K> {
 pub struct Watch<K> {
     changes: Subscription,
     namespace: Arc<str>,
+    /// What an impersonated user is told who may not watch.
+    refused: Option<Status>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -263,8 +334,11 @@ impl<K: Resource> Watch<K> {
     /// Waits for changes; returns those that are there, at least one.
     ///
     /// # Errors
-    /// 410 if changes came faster than they were read: watch again.
+    /// 410 if changes came faster than they were read: watch again. 403 for an impersonated user who may not watch.
     pub async fn next(&mut self) -> Result<Vec<Change<K>>, Status> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         loop {
             let events = self.changes.next(usize::MAX).await.map_err(lagged)?;
             let changes: Vec<_> = events.iter().filter_map(|event| self.change(event)).collect();

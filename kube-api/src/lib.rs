@@ -6,6 +6,7 @@
 //! | [`admission`] | what is decided about a change before it is made |
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
+//! | [`auth`] | who asks, what they may do, tokens and reviews |
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
@@ -14,6 +15,7 @@
 
 pub mod admission;
 pub mod allocator;
+pub mod auth;
 pub mod client;
 pub mod http;
 pub mod manifest;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::ReplicationController;
 
+use crate::cluster_role_aggregation::ClusterRoleAggregation;
 use crate::cron_job::CronJobs;
 use crate::daemon_set::DaemonSets;
 use crate::defaults::{RootCa, ServiceAccounts};
@@ -61,6 +62,7 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(TaintEviction),
         erase(PodGarbage::new(options.terminated_pods_max)),
         erase(DisruptionBudgets),
+        erase(ClusterRoleAggregation),
     ];
     controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));
     controllers

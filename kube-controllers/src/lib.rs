@@ -11,10 +11,12 @@
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`disruption_budget`] | how many pods may be evicted |
+//! | [`cluster_role_aggregation`] | roles that gather the rules of others |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
 
 pub mod builtin;
+pub mod cluster_role_aggregation;
 pub mod context;
 pub mod controller;
 pub mod cron_job;

@@ -8,6 +8,7 @@
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
+//! | [`rbac`] | who may do what |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
 
@@ -21,6 +22,7 @@ pub mod object;
 pub mod patch;
 pub mod protobuf;
 pub mod quantity;
+pub mod rbac;
 pub mod request;
 pub mod resource;
 pub mod revision;

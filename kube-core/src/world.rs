@@ -10,11 +10,12 @@ use imbl::OrdMap;
 use crate::Revision;
 use crate::kind::{GroupResource, Kinds};
 use crate::object::{Object, ObjectKey, ObjectRef};
+use crate::rbac::Bindings;
 use crate::resource::Resource;
 
 type Objects = OrdMap<ObjectKey, Arc<Object>>;
 
-/// Every object at one revision, with indexes by collection, owner, uid and node.
+/// Every object at one revision, with indexes by collection, owner, uid, node and bound subject.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     revision: Revision,
@@ -26,6 +27,7 @@ pub struct World {
     orphans: OrdMap<GroupResource, Objects>,
     uids: OrdMap<Arc<str>, ObjectRef>,
     pods_by_node: OrdMap<Arc<str>, Objects>,
+    bindings: Bindings,
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
         let table = self.tables.entry(object.kind().storage.clone()).or_default();
         let previous = table.insert(key.clone(), object.clone());
         self.index(&key, &object, previous.as_deref());
+        self.bindings.replace(previous.as_deref(), Some(&object));
         previous
     }
 
@@ -99,6 +102,7 @@ impl World {
         self.reach(at);
         let previous = self.tables.get_mut(resource)?.remove(key)?;
         self.unindex(key, &previous);
+        self.bindings.replace(Some(&previous), None);
         Some(previous)
     }
 
@@ -196,6 +200,11 @@ impl World {
     /// The pods bound to a node.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
         self.pods_by_node.get(node).into_iter().flat_map(|pods| pods.values())
+    }
+
+    /// The role bindings by whom they bind.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        &self.bindings
     }
 
     /// Every collection that has ever held an object.

@@ -8,8 +8,10 @@ mod namespace_lifecycle;
 mod priority;
 mod service_account;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use coracle_core::{AnyResource, Kind, Object, Status, Target, User, World};
+use coracle_core::{AnyResource, Entropy, Kind, Object, Status, Target, User, World};
 
 pub use default_tolerations::DefaultTolerations;
 pub use namespace_lifecycle::NamespaceLifecycle;
@@ -67,5 +69,15 @@ pub trait Admission: Send + Sync + 'static {
 /// The plugins that every cluster has, in upstream's order.
 #[must_use]
 pub fn builtin() -> Vec<Box<dyn Admission>> {
-    vec![Box::new(NamespaceLifecycle), Box::new(ServiceAccounts), Box::new(Priority), Box::new(DefaultTolerations)]
+    chain(ServiceAccounts::default())
+}
+
+/// The plugins of a cluster that serves: pods get tokens of their ServiceAccounts, in volumes with names drawn from here.
+#[must_use]
+pub fn serving(entropy: Arc<Entropy>) -> Vec<Box<dyn Admission>> {
+    chain(ServiceAccounts::mounting(entropy))
+}
+
+fn chain(service_accounts: ServiceAccounts) -> Vec<Box<dyn Admission>> {
+    vec![Box::new(NamespaceLifecycle), Box::new(service_accounts), Box::new(Priority), Box::new(DefaultTolerations)]
 }

@@ -4,15 +4,12 @@
 //! |---|---|
 //! | [`request_info`], [`query`], [`options`] | what a request says: path, parameters, options |
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
-//! | [`authn`], [`authz`] | who asks, and whether they may |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
 //! | [`streams`], `websocket` | logs, exec and attach |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
 
-pub mod authn;
-pub mod authz;
 pub mod body;
 pub mod discovery;
 pub mod health;
@@ -34,15 +31,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use coracle_core::rbac::Access;
 use coracle_core::{Gateway, Reason, Status, User};
 use coracle_store::Store;
-use http::header::UPGRADE;
+use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::authenticator::{anonymous, authenticated};
+use crate::auth::impersonation::impersonated;
+use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
 use crate::read::Reader;
-use authn::{Authenticator, Credentials};
-use authz::{Authorizer, Decision};
 use body::{Body, RequestBody};
 use health::HealthCheck;
 use query::Query;
@@ -69,8 +68,7 @@ pub trait Metrics: Send + Sync + 'static {
 /// [`serve`].
 pub struct ApiServer {
     reader: Reader,
-    authenticator: Arc<dyn Authenticator>,
-    authorizer: Arc<dyn Authorizer>,
+    auth: Auth,
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
@@ -91,13 +89,13 @@ pub enum Caller {
 
 impl ApiServer {
     /// A server of what a gateway knows, with history from the store behind it. By default client certificates tell who
-    /// asks, members of `system:masters` may do everything, and nothing streams.
+    /// asks, roles and bindings what they may, and nothing streams.
     #[must_use]
     pub fn new(gateway: Arc<dyn Gateway>, store: Arc<dyn Store>) -> Self {
+        let auth = Auth::new(gateway.feed().clone());
         Self {
             reader: Reader::new(gateway, store),
-            authenticator: Arc::new(authn::ClientCertificates),
-            authorizer: Arc::new(authz::MastersOnly),
+            auth,
             streams: None,
             open_api: None,
             metrics: None,
@@ -111,14 +109,21 @@ impl ApiServer {
     /// With another way to tell who asks.
     #[must_use]
     pub fn with_authenticator(mut self, authenticator: impl Authenticator) -> Self {
-        self.authenticator = Arc::new(authenticator);
+        self.auth.authenticator = Arc::new(authenticator);
         self
     }
 
     /// With another way to tell who may do what.
     #[must_use]
     pub fn with_authorizer(mut self, authorizer: impl Authorizer) -> Self {
-        self.authorizer = Arc::new(authorizer);
+        self.auth.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// With the ways to tell who asks and who may do what that the pipeline has; its tokens' issuer is published.
+    #[must_use]
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
         self
     }
 
@@ -213,23 +218,27 @@ impl ApiServer {
     /// Who asks, if they may.
     async fn admit(&self, info: &RequestInfo, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Status> {
         let user = match caller {
-            Caller::Known(user) => user.clone(),
+            Caller::Known(user) => authenticated((**user).clone()),
             Caller::Remote(certificate) => {
                 let credentials = Credentials { certificate: certificate.as_deref(), headers };
-                match self.authenticator.authenticate(credentials).await? {
-                    Some(user) => Arc::new(authn::authenticated(user)),
-                    None if authz::is_public(info) => return Ok(Arc::new(authn::anonymous())),
-                    None => return Err(authn::unauthorized()),
-                }
+                self.auth.authenticator.authenticate(credentials).await?.map_or_else(anonymous, authenticated)
             }
         };
-        let user = authz::impersonated(&*self.authorizer, user, headers).await?;
-        if authz::is_public(info) {
-            return Ok(user);
+        let user = impersonated(&*self.auth.authorizer, Arc::new(user), headers).await?;
+        let access = info.access();
+        self.allow(&user, &access).await?;
+        // A stream into a container is more than a look at it, though a websocket begins with GET.
+        // Source: feature `AuthorizePodWebsocketUpgradeCreatePermission`.
+        if info.opens_container() && info.verb == "get" && headers.contains_key(UPGRADE) {
+            self.allow(&user, &access.with_verb("create")).await?;
         }
-        match self.authorizer.authorize(&user, info).await {
-            Decision::Allow => Ok(user),
-            Decision::Deny(reason) => Err(authz::forbidden(&user, info, &reason)),
+        Ok(user)
+    }
+
+    async fn allow(&self, user: &User, access: &Access<'_>) -> Result<(), Status> {
+        match self.auth.authorizer.authorize(user, access).await {
+            Decision::Allow(_) => Ok(()),
+            Decision::Deny(reason) => Err(forbidden(user, access, &reason)),
         }
     }
 
@@ -252,6 +261,9 @@ impl ApiServer {
         if let Some(answer) = health::answer(path, query, &self.health_checks, is_shutting_down).await {
             return answer;
         }
+        if let Some(document) = self.issuer_document(path) {
+            return Ok(document);
+        }
         match path {
             "/version" | "/version/" => Ok(respond::json(StatusCode::OK, &health::version())),
             "/metrics" => match &self.metrics {
@@ -264,6 +276,25 @@ impl ApiServer {
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),
+        }
+    }
+}
+
+impl ApiServer {
+    /// What others need to verify the cluster's tokens. Source: `pkg/routes/openidmetadata.go`.
+    fn issuer_document(&self, path: &str) -> Option<Response<Body>> {
+        let issuer = self.auth.tokens.as_ref()?.issuer();
+        match path {
+            "/.well-known/openid-configuration" => {
+                let keys_url = format!("https://{}/openid/v1/jwks", self.address);
+                Some(respond::json(StatusCode::OK, &issuer.configuration(&keys_url)))
+            }
+            "/openid/v1/jwks" => {
+                let mut response = respond::json(StatusCode::OK, &issuer.keys());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+                Some(response)
+            }
+            _ => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a request is about, read from its method, path and query. Source: apiserver `endpoints/request.RequestInfoFactory`.
 
+use coracle_core::rbac::{Access, Place};
 use http::Method;
 
 use super::query::{Query, percent_decode};
@@ -104,6 +105,17 @@ impl RequestInfo {
         }
     }
 
+    /// What is asked, as authorizers judge it.
+    #[must_use]
+    pub fn access(&self) -> Access<'_> {
+        if !self.is_resource {
+            return Access::path(&self.verb, &self.path);
+        }
+        let (group, resource, subresource) = (&*self.group, &*self.resource, &*self.subresource);
+        let place = Place { group, resource, subresource, namespace: &self.namespace, name: &self.name };
+        Access::resource(&self.verb, place)
+    }
+
     /// The resource with its subresource: `pods`, `pods/log`.
     #[must_use]
     pub fn full_resource(&self) -> String {
@@ -112,6 +124,13 @@ impl RequestInfo {
         } else {
             format!("{}/{}", self.resource, self.subresource)
         }
+    }
+
+    /// Whether the request is for a stream into a container.
+    #[must_use]
+    pub fn opens_container(&self) -> bool {
+        let is_pod = self.group.is_empty() && self.resource == "pods";
+        is_pod && matches!(&*self.subresource, "attach" | "exec" | "portforward")
     }
 
     /// Whether the request may last long: watches and streams. Source: kube-apiserver's `BasicLongRunningRequestCheck`.

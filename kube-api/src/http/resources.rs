@@ -129,7 +129,8 @@ impl Call<'_> {
             Media::Yaml => return Err(negotiate::not_acceptable()),
         };
         let mut options = self.query.list_options(true)?;
-        if !self.info.name.is_empty() && options.fields.require("metadata.name").is_none() {
+        // The name that was authorized, whatever else the selector says.
+        if !self.info.name.is_empty() {
             let name = FieldRequirement { path: "metadata.name".into(), equal: true, value: self.info.name.clone() };
             let requirements = options.fields.requirements().iter().cloned().chain([name]).collect();
             options.fields = FieldSelector::new(requirements);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use coracle_core::{Action, Body as Content, Effect, GroupResource, Object, Options, Patch, Request, Status, Target};
 use http::{Response, StatusCode};
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use super::body::{Body, RequestBody, collect, to_json, yaml_to_json};
@@ -125,6 +126,7 @@ async fn put(
     let scaled = outcome.object.as_deref().filter(|_| call.info.subresource == "scale").and_then(scale);
     let mut response = match &outcome.object {
         Some(_) if scaled.is_some() => answering.value(code, &scaled)?,
+        Some(object) if call.info.subresource == "token" => answering.value(code, &object.get::<TokenRequest>())?,
         Some(object) if !is_order => answering.object(code, object)?,
         _ => {
             let code_number = Some(i32::from(code.as_u16()));

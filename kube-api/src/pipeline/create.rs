@@ -39,6 +39,8 @@ impl Pipeline {
             None => call.validate_custom(&*value, None),
         };
         call.refuse_invalid(errors, value.metadata())?;
+        self.allow_creation(call).await?;
+        self.refuse_escalation(call, None, &*value).await?;
         self.review(call, Operation::Create, None, Some(&*value)).await?;
         call.own(None, &mut *value, self.clock.now())?;
         let name = value.metadata().name.clone().unwrap_or_default();

@@ -9,10 +9,12 @@
 //! | `ledger` | commits, and the world that is read back from the store |
 //! | `body` | JSON from outside becomes a value, or a refusal |
 //! | `create`, `update`, `patch`, `delete` | what each action makes of its object |
+//! | `answer` | what is answered and never kept: reviews and tokens; who may grant what |
 //! | `subresource` | binding, eviction, scale, and which part of an object each subresource may write |
 //! | `custom` | the usual care of kinds without rules of their own |
 //! | `ownership` | managed fields |
 
+mod answer;
 mod body;
 mod create;
 mod custom;
@@ -37,6 +39,8 @@ pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
 pub use self::subresource::scale;
 use crate::admission::{Admission, Attributes, Operation};
 use crate::allocator::Allocator;
+use crate::auth::Auth;
+use crate::auth::reviews::is_review;
 use crate::recorder::Recorder;
 
 /// How often a change is prepared anew because another writer came first, before it is refused as a conflict.
@@ -63,6 +67,7 @@ pub struct Pipeline {
     admission: Vec<Box<dyn Admission>>,
     allocator: Allocator,
     recorder: Recorder,
+    auth: Auth,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -100,7 +105,16 @@ impl Pipeline {
     #[must_use]
     pub fn new(ledger: Ledger, settings: Settings) -> Self {
         let Settings { clock, entropy, admission } = settings;
-        Self { ledger, clock, entropy, admission, allocator: Allocator::default(), recorder: Recorder::default() }
+        let auth = Auth::new(ledger.feed().clone());
+        let (allocator, recorder) = (Allocator::default(), Recorder::default());
+        Self { ledger, clock, entropy, admission, allocator, recorder, auth }
+    }
+
+    /// With other answers to who may do what than roles and bindings give, and with tokens.
+    #[must_use]
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
     }
 
     /// The store and the world.
@@ -166,6 +180,8 @@ impl Pipeline {
         let mut call = self.call(target, options, user)?;
         let below = target.subresource.clone();
         match (action, &*below) {
+            (Action::Create(body), "") if !call.kind.is_stored() => self.answer(&mut call, body).await,
+            (Action::Create(body), "token") => self.token(&mut call, body),
             (Action::Create(body), "") => self.create(&mut call, body).await,
             (Action::Create(body), "binding") => self.bind(&mut call, body).await,
             (Action::Create(body), "eviction") => self.evict(&mut call, body).await,
@@ -190,7 +206,7 @@ impl Pipeline {
         };
         let kind = kind.cloned().ok_or_else(Status::no_such_path)?;
         let stored = kinds.storage(&kind.storage).cloned().ok_or_else(Status::no_such_path)?;
-        if !kind.is_stored() {
+        if !kind.is_stored() && !is_review(&kind) {
             let what = format!("{} is not implemented by this server", kind.group_resource());
             return Err(Status::new(coracle_core::Reason::MethodNotAllowed, what));
         }

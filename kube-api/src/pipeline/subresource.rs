@@ -238,7 +238,7 @@ fn replicas_of(value: &mut dyn Any) -> Option<&mut Option<i32>> {
 }
 
 /// The body of an order: a value of its type, or JSON.
-fn order<K: serde::de::DeserializeOwned + Clone + 'static>(body: &Body) -> Result<K, Status> {
+pub(super) fn order<K: serde::de::DeserializeOwned + Clone + 'static>(body: &Body) -> Result<K, Status> {
     match body {
         Body::Value(value) => match value.as_any().downcast_ref::<K>() {
             Some(value) => Ok(value.clone()),

@@ -48,6 +48,7 @@ impl Pipeline {
         self.admit(call, Operation::Update, Some(existing), &mut *value).await?;
         self.allocator.assign(&call.world, &self.entropy, &mut *value, Some(existing))?;
         call.refuse_invalid(validate(call, existing, &*value), value.metadata())?;
+        self.refuse_escalation(call, Some(existing), &*value).await?;
         self.review(call, Operation::Update, Some(existing), Some(&*value)).await?;
         call.own(Some(existing), &mut *value, self.clock.now())?;
         let stored = encode(&mut *value)?;

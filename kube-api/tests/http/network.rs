@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coracle_api::http::authn::{Chain, ClientCertificates, StaticTokens};
+use coracle_api::auth::{Chain, ClientCertificates, StaticTokens};
 use coracle_api::http::kubeconfig::{Credential, Kubeconfig};
 use coracle_api::http::pki::{Authority, Identity};
 use coracle_api::http::serve::{Limits, Serving, serve};

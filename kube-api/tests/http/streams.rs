@@ -69,8 +69,7 @@ impl PodStreams for Echo {
 
 async fn cluster() -> Cluster {
     let cluster = Cluster::with(Arc::new(Memory::default()), |server| {
-        let tokens =
-            coracle_api::http::authn::StaticTokens([("t".to_owned(), (*coracle_core::User::owner()).clone())].into());
+        let tokens = coracle_api::auth::StaticTokens([("t".to_owned(), (*coracle_core::User::owner()).clone())].into());
         server.with_streams(Arc::new(Echo)).with_authenticator(tokens)
     })
     .await;

@@ -155,6 +155,13 @@ impl Node {
         self
     }
 
+    /// The same, unless a source was named before: how a cluster gives its nodes its own.
+    #[must_use]
+    pub fn tokens_by_default(mut self, source: Arc<dyn TokenSource>) -> Self {
+        self.tokens.get_or_insert(source);
+        self
+    }
+
     /// Sets what becomes of the pods when the node stops.
     #[must_use]
     pub fn on_shutdown(mut self, what: OnShutdown) -> Self {

@@ -36,10 +36,17 @@ pub struct TokenWish {
 }
 
 /// A token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     /// The bearer token itself.
     pub token: String,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Token {
+    /// Without the token itself.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Token").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
 }

@@ -10,12 +10,20 @@ use http::header::AUTHORIZATION;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// What a caller shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// The client certificate, DER. The connection has verified it against the cluster's CA.
     pub certificate: Option<&'a [u8]>,
     /// The request's headers.
     pub headers: &'a HeaderMap,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    /// Without the secrets that headers hold.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (certificate, token) = (self.certificate.is_some(), self.bearer_token().is_some());
+        formatter.debug_struct("Credentials").field("certificate", &certificate).field("token", &token).finish()
+    }
 }
 
 impl<'a> Credentials<'a> {
@@ -75,8 +83,15 @@ impl Authenticator for ClientCertificates {
 }
 
 /// Bearer tokens that are known beforehand, and their users.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StaticTokens(pub HashMap<String, User>);
+
+impl std::fmt::Debug for StaticTokens {
+    /// Without the tokens.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.values().map(|user| &user.name)).finish()
+    }
+}
 
 #[async_trait]
 impl Authenticator for StaticTokens {
@@ -94,14 +109,17 @@ pub fn unauthorized() -> Status {
 
 /// The user of a caller nobody knows.
 #[must_use]
-pub(super) fn anonymous() -> User {
+pub(crate) fn anonymous() -> User {
     let groups = vec!["system:unauthenticated".to_owned()];
     User { name: "system:anonymous".to_owned(), groups, ..User::default() }
 }
 
-/// Adds the group that every known user is in.
-pub(super) fn authenticated(mut user: User) -> User {
+/// Adds the group that every known user is in; nobody is not known.
+pub(crate) fn authenticated(mut user: User) -> User {
     const EVERYONE: &str = "system:authenticated";
+    if user.name == "system:anonymous" || user.groups.iter().any(|group| group == "system:unauthenticated") {
+        return user;
+    }
     if !user.groups.iter().any(|group| group == EVERYONE) {
         user.groups.push(EVERYONE.to_owned());
     }

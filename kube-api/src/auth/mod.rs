@@ -1,0 +1,58 @@
+//! Who asks, and what they may do.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `authenticator` | tells who a caller is: client certificates, tokens known beforehand, one after the other |
+//! | `token` | tokens of ServiceAccounts: made, verified, published |
+//! | `authorizer` | tells who may do what, by roles and bindings; the words of a refusal |
+//! | `impersonation` | standing for someone else |
+//! | `escalation` | nobody grants what they have not |
+//! | `reviews` | questions about all this, asked as objects that are answered and never kept |
+
+pub mod authenticator;
+pub mod authorizer;
+pub(crate) mod escalation;
+pub(crate) mod impersonation;
+pub(crate) mod reviews;
+pub mod token;
+
+use std::sync::Arc;
+
+use coracle_core::Feed;
+
+pub use authenticator::{Authenticator, Chain, ClientCertificates, Credentials, StaticTokens};
+pub use authorizer::{Authorizer, Decision, Rbac, forbidden, is_master};
+pub use token::{ServiceAccountTokens, SigningKey, TokenIssuer};
+
+/// What answers reviews, gives tokens, and guards roles. Give the same to the pipeline and to the HTTP server.
+#[derive(Clone)]
+pub struct Auth {
+    /// Who may do what.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Who asks, over the network.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Tokens of ServiceAccounts; `None` if the cluster gives none.
+    pub tokens: Option<Arc<ServiceAccountTokens>>,
+}
+
+impl Auth {
+    /// Roles and bindings, client certificates, no tokens.
+    #[must_use]
+    pub fn new(feed: Arc<Feed>) -> Self {
+        Self { authorizer: Arc::new(Rbac::new(feed)), authenticator: Arc::new(ClientCertificates), tokens: None }
+    }
+
+    /// Also with tokens of ServiceAccounts.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<ServiceAccountTokens>) -> Self {
+        self.authenticator = Arc::new(Chain(vec![self.authenticator, tokens.clone()]));
+        self.tokens = Some(tokens);
+        self
+    }
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Auth").field("gives_tokens", &self.tokens.is_some()).finish_non_exhaustive()
+    }
+}
