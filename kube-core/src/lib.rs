@@ -8,10 +8,12 @@
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
+//! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 
 pub mod apply;
 pub mod convert;
+pub mod custom;
 pub mod event;
 pub mod feed;
 pub mod field;

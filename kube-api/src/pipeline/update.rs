@@ -48,6 +48,9 @@ impl Pipeline {
         self.admit(call, Operation::Update, Some(existing), &mut *value).await?;
         self.allocator.assign(&call.world, &self.entropy, &mut *value, Some(existing))?;
         call.refuse_invalid(validate(call, existing, &*value), value.metadata())?;
+        if call.target.subresource.is_empty() {
+            call.warnings.extend(crate::custom::warnings(&*value));
+        }
         self.review(call, Operation::Update, Some(existing), Some(&*value)).await?;
         call.own(Some(existing), &mut *value, self.clock.now())?;
         let stored = encode(&mut *value)?;
