@@ -1,6 +1,7 @@
 //! The API over HTTP, against the real pipeline and the memory store.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod custom;
 mod harness;
 mod kube_client;
 mod network;
