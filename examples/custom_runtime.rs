@@ -28,7 +28,7 @@ async fn greeter(cx: FunctionContext) -> Result<(), String> {
 /// How often [`second_time_lucky`] was called: functions share whatever the program shares with them.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Fails the first time it runs, and succeeds when it is started again after the usual back-off of ten seconds.
+/// Fails the first time it runs, and succeeds when it is started again.
 async fn second_time_lucky(_cx: FunctionContext) -> Result<(), String> {
     if CALLS.fetch_add(1, Ordering::Relaxed) == 0 { Err("not yet".to_owned()) } else { Ok(()) }
 }

@@ -51,7 +51,7 @@ impl<S: Store> Store for Audited<S> {
 async fn main() -> Result<(), Box<dyn Error>> {
     // First the suite that every store must pass, then a cluster on top of it.
     let (unread, _) = std::sync::mpsc::channel();
-    conformance::run(async || std::sync::Arc::new(Audited::new(Memory::default(), unread.clone())) as _).await;
+    conformance::run(async || std::sync::Arc::new(Audited::new(Memory::default(), unread.clone())) as _).await?;
     println!("the store passes {} checks", conformance::CHECKS.len());
 
     let (trail, read) = std::sync::mpsc::channel();

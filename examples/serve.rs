@@ -39,8 +39,28 @@ fn read_arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(arguments)
 }
 
+/// Ctrl-C, or what a supervisor sends.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> std::process::ExitCode {
+    match run().await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = read_arguments()?;
@@ -57,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on https://{address}");
     println!("export KUBECONFIG={}", arguments.kubeconfig.display());
     println!("ready");
-    tokio::signal::ctrl_c().await?;
+    asked_to_stop().await?;
     println!("stopping");
     let stopped = cluster.shutdown().await;
     std::fs::remove_file(&arguments.kubeconfig)?;

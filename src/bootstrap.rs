@@ -33,6 +33,8 @@ pub(crate) async fn bootstrap(
         Request::create(priority_class("system-cluster-critical", 2_000_000_000)),
         Request::create(priority_class("system-node-critical", 2_000_001_000)),
     ];
+    // Nobody else can call a loopback address, so the Service has no endpoint then, as upstream.
+    let endpoint = endpoint.filter(|endpoint| !endpoint.ip().is_loopback());
     requests.extend(endpoint.into_iter().flat_map(|endpoint| [endpoints(endpoint), endpoint_slice(endpoint)]));
     requests.extend(definitions.into_iter().map(Request::create));
     create_all(gateway, requests).await

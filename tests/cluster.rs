@@ -1,29 +1,209 @@
-//! Whole clusters, in process.
+//! Whole clusters, in process and in virtual time.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use coracle::k8s_openapi::api::apps::v1::Deployment;
-use coracle::k8s_openapi::api::core::v1::Pod;
-use coracle::{Cluster, Node};
-use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coracle::k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use coracle::k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Service};
+use coracle::k8s_openapi::api::discovery::v1::EndpointSlice;
+use coracle::node::runtimes::{Behaviour, SimulatedRuntime};
+use coracle::store::Recorded;
+use coracle::{Api, Cluster, Memory, Node};
+use serde_json::{Value, json};
+
+fn from<K: serde::de::DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+fn deployment(name: &str, replicas: i32, image: &str) -> Deployment {
+    let labels = json!({"app": name});
+    let probe = json!({"exec": {"command": ["check"]}, "periodSeconds": 5, "failureThreshold": 2});
+    let container = json!({"name": "c", "image": image, "livenessProbe": probe, "ports": [{"containerPort": 80}]});
+    from(json!({"metadata": {"name": name}, "spec": {
+        "replicas": replicas,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }}))
+}
+
+fn is_complete(replicas: i32) -> impl Fn(Option<&Deployment>) -> bool {
+    move |found| {
+        found.is_some_and(|found| {
+            let status = found.status.clone().unwrap_or_default();
+            let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+            status.observed_generation == found.metadata.generation
+                && counts.iter().all(|count| count.unwrap_or(0) == replicas)
+        })
+    }
+}
+
+async fn complete(deployments: &Api<Deployment>, name: &str, replicas: i32) {
+    deployments.until(name, is_complete(replicas)).await.unwrap();
+}
+
+/// An hour of a cluster whose containers crash now and then and fail their probes: rollouts, scaling, deletions.
+async fn an_hour(seed: u64) -> Vec<String> {
+    let store = Arc::new(Recorded::new(Memory::default()));
+    let entropy = Arc::new(coracle::core::Entropy::seeded(seed));
+    let chance = entropy.clone();
+    let runtime = SimulatedRuntime::new().chance(entropy).behaviour(Behaviour {
+        start: Duration::from_millis(700),
+        run_for: Some(Duration::from_secs(400)),
+        crash: 0.5,
+        ..Behaviour::default()
+    });
+    let runtime = runtime.answering(move |_, _| coracle::runtime::ExecOutput {
+        code: Some(i32::from(chance.below(20) == 0)),
+        output: Vec::new(),
+    });
+    let builder = Cluster::builder().seed(seed).virtual_time().store(store.clone());
+    let cluster = builder.nodes(3, Node::simulated_by(runtime)).start().await.unwrap();
+    let deployments = cluster.api().namespaced::<Deployment>("default");
+    deployments.create(deployment("web", 4, "web:v1")).await.unwrap();
+    for version in 2..8 {
+        tokio::time::sleep(Duration::from_secs(550)).await;
+        let image = format!("web:v{version}");
+        let edit = move |web: &mut Deployment| {
+            let spec = web.spec.as_mut().unwrap();
+            spec.replicas = Some(3 + version % 3);
+            spec.template.spec.as_mut().unwrap().containers[0].image = Some(image.clone());
+        };
+        deployments.edit("web", edit).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    cluster.shutdown().await;
+    store.take().writes().iter().map(|write| format!("{write:?}")).collect()
+}
+
+fn run(future: impl Future<Output = Vec<String>>) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(future)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_hour() {
+    let (one, two) = (run(an_hour(7)), run(an_hour(7)));
+    assert!(one.len() > 500, "an hour of crashes and rollouts writes more than {} times", one.len());
+    for (number, (one, two)) in one.iter().zip(&two).enumerate() {
+        assert_eq!(one, two, "write {number}");
+    }
+    assert_eq!(one.len(), two.len());
+    assert_ne!(one, run(an_hour(8)), "another seed gives another hour");
+}
+
+async fn cluster(nodes: usize) -> Cluster {
+    Cluster::builder().seed(1).virtual_time().nodes(nodes, Node::simulated()).start().await.unwrap()
+}
 
 #[tokio::test(start_paused = true)]
-async fn tmp() {
-    let cluster = Cluster::builder().seed(1).virtual_time().nodes(3, Node::simulated()).start().await.unwrap();
+async fn a_deployment_rolls_out_rolls_back_and_goes_with_everything_it_owns() {
+    let cluster = cluster(3).await;
     let api = cluster.api();
-    let web: Deployment = serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": {"replicas": 3,
-        "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}})).unwrap();
-    api.namespaced::<Deployment>("default").create(web).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
-    for pod in api.namespaced::<Pod>("default").list() {
-        println!("{}", serde_json::to_string(&*pod).unwrap());
+    let (deployments, pods) = (api.namespaced::<Deployment>("default"), api.namespaced::<Pod>("default"));
+    deployments.create(deployment("web", 3, "web:v1")).await.unwrap();
+    complete(&deployments, "web", 3).await;
+    let set_image = |image: &'static str| {
+        move |web: &mut Deployment| {
+            web.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers[0].image = Some(image.to_owned());
+        }
+    };
+    for (image, revision) in [("web:v2", "2"), ("web:v1", "3")] {
+        deployments.edit("web", set_image(image)).await.unwrap();
+        complete(&deployments, "web", 3).await;
+        let web = deployments.get("web").unwrap();
+        assert_eq!(web.metadata.annotations.as_ref().unwrap()["deployment.kubernetes.io/revision"], revision);
+        pods.until("nobody", |_| pods.list().len() == 3).await.unwrap();
+        let images = pods.list().into_iter().map(|pod| pod.spec.as_ref().unwrap().containers[0].image.clone().unwrap());
+        assert_eq!(images.collect::<Vec<_>>(), [image; 3]);
     }
-    for m in cluster.controllers() {
-        println!("{m:?}");
+    assert_eq!(api.namespaced::<ReplicaSet>("default").list().len(), 2);
+    deployments.delete("web").await.unwrap();
+    pods.until("nobody", |_| pods.list().is_empty()).await.unwrap();
+    assert!(api.namespaced::<ReplicaSet>("default").list().is_empty());
+    let reasons: std::collections::BTreeSet<_> =
+        api.namespaced::<Event>("default").list().iter().filter_map(|event| event.reason.clone()).collect();
+    for reason in ["ScalingReplicaSet", "SuccessfulCreate", "Scheduled", "Pulled", "Created", "Started", "Killing"] {
+        assert!(reasons.contains(reason), "{reason} in {reasons:?}");
     }
-    for e in api.all::<coracle::k8s_openapi::api::core::v1::Event>().list() {
-        println!("{:?} {:?}", e.reason, e.message);
+    assert_eq!(cluster.shutdown().await.left, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_fit_nowhere_say_why_and_are_placed_when_there_is_room() {
+    let cluster = cluster(1).await;
+    let pods = cluster.api().namespaced::<Pod>("default");
+    let pod = |name: &str| {
+        let container = json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": "20"}}});
+        from::<Pod>(json!({"metadata": {"name": name}, "spec": {"containers": [container]}}))
+    };
+    pods.create(pod("first")).await.unwrap();
+    let placed = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.spec.as_ref().unwrap().node_name.is_some());
+    pods.until("first", placed).await.unwrap();
+    pods.create(pod("second")).await.unwrap();
+    let condition = |pod: Option<&Pod>| {
+        let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.clone()).unwrap_or_default();
+        conditions.into_iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
+    };
+    let waiting = pods.until("second", |pod| condition(pod).is_some()).await.unwrap();
+    let message = condition(waiting.as_deref()).unwrap().message.unwrap();
+    assert!(message.starts_with("0/1 nodes are available: 1 Insufficient cpu."), "{message}");
+    assert!(cluster.explain("default", "second").unwrap().to_string().contains("Insufficient cpu"));
+    pods.delete("first").await.unwrap();
+    pods.until("second", placed).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_finds_the_pods_that_are_ready() {
+    let cluster = cluster(2).await;
+    let api = cluster.api();
+    let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
+    api.namespaced::<Service>("default").create(from(service)).await.unwrap();
+    api.namespaced::<Deployment>("default").create(deployment("web", 5, "web:v1")).await.unwrap();
+    let slices = api.namespaced::<EndpointSlice>("default");
+    let ready = || {
+        let endpoints = slices.list().into_iter().flat_map(|slice| slice.endpoints.clone().unwrap_or_default());
+        endpoints.filter(|endpoint| endpoint.conditions.as_ref().and_then(|found| found.ready) == Some(true)).count()
+    };
+    slices.until("nobody", |_| ready() == 5).await.unwrap();
+    api.namespaced::<Deployment>("default").delete("web").await.unwrap();
+    slices.until("nobody", |_| ready() == 0).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_goes_with_everything_in_it() {
+    let cluster = cluster(2).await;
+    let api = cluster.api();
+    let namespaces = api.all::<Namespace>();
+    namespaces.create(from(json!({"metadata": {"name": "shop"}}))).await.unwrap();
+    let accounts = api.namespaced::<coracle::k8s_openapi::api::core::v1::ServiceAccount>("shop");
+    accounts.until("default", |account| account.is_some()).await.unwrap();
+    let deployments = api.namespaced::<Deployment>("shop");
+    deployments.create(deployment("web", 3, "web:v1")).await.unwrap();
+    complete(&deployments, "web", 3).await;
+    let held = json!({"metadata": {"name": "held", "finalizers": ["example.dev/hold"]}});
+    api.namespaced::<ConfigMap>("shop").create(from(held)).await.unwrap();
+    namespaces.delete("shop").await.unwrap();
+    api.namespaced::<Pod>("shop").until("nobody", |_| api.namespaced::<Pod>("shop").list().is_empty()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(namespaces.get("shop").is_ok(), "the finalizer holds the namespace");
+    api.namespaced::<ConfigMap>("shop").edit("held", |map| map.metadata.finalizers = None).await.unwrap();
+    namespaces.until("shop", |shop| shop.is_none()).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_clusters_live_in_one_process() {
+    let starts = (0..20).map(|_| Cluster::builder().nodes(1, Node::simulated()).start());
+    let clusters = futures::future::try_join_all(starts).await.unwrap();
+    for (number, cluster) in clusters.iter().enumerate() {
+        let name = format!("only-in-{number}");
+        let map = from::<ConfigMap>(json!({"metadata": {"name": name}}));
+        cluster.api().namespaced::<ConfigMap>("default").create(map).await.unwrap();
     }
-    println!("{:?}", cluster.shutdown().await);
-    panic!();
+    for (number, cluster) in clusters.iter().enumerate() {
+        let names: Vec<_> = cluster.api().namespaced::<ConfigMap>("default").list();
+        assert_eq!(names.len(), 1);
+        assert_eq!(names[0].metadata.name, Some(format!("only-in-{number}")));
+    }
 }

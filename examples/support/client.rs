@@ -15,12 +15,12 @@ use tokio::task::JoinHandle;
 type Anyhow<T> = Result<T, Box<dyn Error>>;
 
 /// Begins a chapter.
-pub fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     println!("\n> {what}");
 }
 
 /// Prints what becomes of each pod, as it happens.
-pub fn tell_story(pods: &Api<Pod>) -> JoinHandle<()> {
+pub(crate) fn tell_story(pods: &Api<Pod>) -> JoinHandle<()> {
     let (_, mut watch) = pods.watch();
     tokio::spawn(async move {
         let mut told = BTreeMap::new();
@@ -53,7 +53,7 @@ fn phase(pod: &Pod) -> &str {
 }
 
 /// Waits until a Deployment's rollout is complete with so many pods.
-pub async fn wait_for(deployments: &Api<Deployment>, replicas: i32) -> Anyhow<()> {
+pub(crate) async fn wait_for(deployments: &Api<Deployment>, replicas: i32) -> Anyhow<()> {
     let complete = |web: Option<&Deployment>| {
         let Some((status, generation)) = web.and_then(|web| Some((web.status.as_ref()?, web.metadata.generation)))
         else {
@@ -67,35 +67,35 @@ pub async fn wait_for(deployments: &Api<Deployment>, replicas: i32) -> Anyhow<()
 }
 
 /// The pods that are ready and not on their way out.
-pub fn ready_pods(pods: &Api<Pod>) -> Vec<Arc<Pod>> {
+pub(crate) fn ready_pods(pods: &Api<Pod>) -> Vec<Arc<Pod>> {
     let serves = |pod: &Arc<Pod>| is_ready(Some(pod)) && pod.metadata.deletion_timestamp.is_none();
     pods.list().into_iter().filter(serves).collect()
 }
 
 /// The pod's name.
-pub fn name(pod: &Pod) -> String {
+pub(crate) fn name(pod: &Pod) -> String {
     pod.metadata.name.clone().unwrap_or_default()
 }
 
 /// Whether the pod's `Ready` condition holds.
-pub fn is_ready(pod: Option<&Pod>) -> bool {
+pub(crate) fn is_ready(pod: Option<&Pod>) -> bool {
     let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
     conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// How often the pod's container was started again.
-pub fn restarts(pod: Option<&Pod>) -> i32 {
+pub(crate) fn restarts(pod: Option<&Pod>) -> i32 {
     let statuses = pod.and_then(|pod| pod.status.as_ref()?.container_statuses.as_ref());
     statuses.into_iter().flatten().map(|status| status.restart_count).sum()
 }
 
 /// The Deployment's spec, to be changed.
-pub fn spec(web: &mut Deployment) -> &mut DeploymentSpec {
+pub(crate) fn spec(web: &mut Deployment) -> &mut DeploymentSpec {
     web.spec.get_or_insert_default()
 }
 
 /// Asks for another version of the server.
-pub fn set_version(web: &mut Deployment, version: &str) {
+pub(crate) fn set_version(web: &mut Deployment, version: &str) {
     for container in spec(web).template.spec.iter_mut().flat_map(|pod| &mut pod.containers) {
         container.image = Some(format!("coracle.dev/example-server:{version}"));
         for variable in container.env.iter_mut().flatten().filter(|variable| variable.name == "VERSION") {
@@ -105,7 +105,7 @@ pub fn set_version(web: &mut Deployment, version: &str) {
 }
 
 /// Calls a pod over HTTP and returns what it says.
-pub async fn call(pod: &Pod) -> Anyhow<String> {
+pub(crate) async fn call(pod: &Pod) -> Anyhow<String> {
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).ok_or("the pod has no address")?;
     let mut stream = TcpStream::connect(format!("{address}:8080")).await?;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n").await?;
@@ -116,7 +116,7 @@ pub async fn call(pod: &Pod) -> Anyhow<String> {
 }
 
 /// The process ids of all ready pods.
-pub async fn processes(pods: &Api<Pod>) -> Anyhow<BTreeSet<u32>> {
+pub(crate) async fn processes(pods: &Api<Pod>) -> Anyhow<BTreeSet<u32>> {
     let mut ids = BTreeSet::new();
     for pod in ready_pods(pods) {
         ids.insert(process(&pod).await?);
@@ -129,14 +129,14 @@ async fn process(pod: &Pod) -> Anyhow<u32> {
 }
 
 /// Kills the pod's process, as the kernel would for want of memory.
-pub async fn kill(pod: &Pod) -> Anyhow<()> {
+pub(crate) async fn kill(pod: &Pod) -> Anyhow<()> {
     let id = process(pod).await?.to_string();
     let killed = tokio::process::Command::new("kill").args(["-KILL", &id]).status().await?;
     if killed.success() { Ok(()) } else { Err(format!("process {id} could not be killed").into()) }
 }
 
 /// Waits until every pod is gone, then checks that no process is left.
-pub async fn all_gone(pods: &Api<Pod>, processes: &BTreeSet<u32>) -> Anyhow<()> {
+pub(crate) async fn all_gone(pods: &Api<Pod>, processes: &BTreeSet<u32>) -> Anyhow<()> {
     let (mut left, mut watch) = pods.watch();
     while !left.is_empty() {
         watch.next().await?;
@@ -147,24 +147,24 @@ pub async fn all_gone(pods: &Api<Pod>, processes: &BTreeSet<u32>) -> Anyhow<()> 
 }
 
 /// A client that calls one ready pod after another, without a pause.
-pub struct Caller {
+pub(crate) struct Caller {
     task: JoinHandle<Calls>,
     stop: tokio::sync::watch::Sender<bool>,
 }
 
 /// What came of the calls.
 #[derive(Default)]
-pub struct Calls {
+pub(crate) struct Calls {
     /// How many there were.
-    pub total: u32,
+    pub(crate) total: u32,
     /// How many got no answer.
-    pub failed: u32,
+    pub(crate) failed: u32,
     versions: BTreeMap<String, u32>,
 }
 
 impl Caller {
     /// Starts calling.
-    pub fn start(pods: &Api<Pod>) -> Self {
+    pub(crate) fn start(pods: &Api<Pod>) -> Self {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let pods = pods.clone();
         let task = tokio::spawn(async move {
@@ -181,7 +181,7 @@ impl Caller {
     }
 
     /// Stops calling.
-    pub async fn stop(self) -> Calls {
+    pub(crate) async fn stop(self) -> Calls {
         let _receiver_is_gone = self.stop.send(true);
         self.task.await.unwrap_or_default()
     }
@@ -202,7 +202,7 @@ impl Calls {
     }
 
     /// Such as `v1 x 120, v2 x 80`.
-    pub fn versions(&self) -> String {
+    pub(crate) fn versions(&self) -> String {
         let parts: Vec<_> = self.versions.iter().map(|(version, count)| format!("{version} x {count}")).collect();
         parts.join(", ")
     }

@@ -4,15 +4,15 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 /// The argument that turns the example into its server.
-pub const ARGUMENT: &str = "serve-example";
+pub(crate) const ARGUMENT: &str = "serve-example";
 
 /// Whether this process is to be the server.
-pub fn is_asked_for() -> bool {
+pub(crate) fn is_asked_for() -> bool {
     std::env::args().nth(1).as_deref() == Some(ARGUMENT)
 }
 
 /// Answers every request with its version, its greeting and its process id, until it is killed.
-pub fn run() -> std::io::Result<()> {
+pub(crate) fn run() -> std::io::Result<()> {
     let env = |name| std::env::var(name).unwrap_or_default();
     let address = format!("{}:8080", env("ADDRESS"));
     let listener = TcpListener::bind(&address)?;

@@ -40,6 +40,8 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(Deployments),
         erase(Replicas::<ReplicaSet>::new()),
         erase(Replicas::<ReplicationController>::new()),
+        erase(crate::stateful_set::StatefulSets),
+        erase(crate::daemon_set::DaemonSets::new()),
         Box::new(GarbageCollector),
         erase(Namespaces),
         erase(ServiceAccounts),

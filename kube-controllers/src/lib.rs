@@ -5,17 +5,18 @@
 //! | [`controller`], [`watches`], [`context`] | what an embedder implements, what wakes it, and what it may do |
 //! | [`planner`], [`plan`] | the pure form of a controller, and what it decides, as a value |
 //! | [`erased`] | any controller behind one face, as the driver runs it |
-//! | [`replica_set`], [`deployment`] | workloads |
+//! | [`replica_set`], [`deployment`], [`stateful_set`], [`daemon_set`] | workloads |
 //! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`disruption_budget`] | how many pods may be evicted |
 //! | [`builtin`](mod@builtin) | all of them |
-//! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`disruption`] | what several planners share |
+//! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
 
 pub mod builtin;
 pub mod context;
 pub mod controller;
+pub mod daemon_set;
 pub mod defaults;
 pub mod deployment;
 pub mod disruption;
@@ -23,6 +24,7 @@ pub mod disruption_budget;
 pub mod endpoints;
 pub mod erased;
 pub mod garbage;
+pub mod history;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
@@ -32,6 +34,7 @@ pub mod pod_garbage;
 pub mod pods;
 mod portion;
 pub mod replica_set;
+pub mod stateful_set;
 pub mod template_hash;
 #[cfg(test)]
 mod testing;

@@ -65,7 +65,7 @@ pub fn candidates<K: Resource>(owner: &ObjectMeta, world: &World) -> impl Iterat
     let uid = owner.uid.as_deref().unwrap_or("");
     let namespace = owner.namespace.as_deref().unwrap_or("");
     let dependents = world.owned_by::<K>(uid);
-    dependents.chain(world.list_in::<K>(namespace).filter(|object| controller_of(object.metadata()).is_none()))
+    dependents.chain(world.orphans::<K>(namespace))
 }
 
 fn adopt<K: Resource, O: Resource>(orphan: &K, owner: &O) -> Wish {

@@ -20,7 +20,10 @@ pub struct World {
     revision: Revision,
     kinds: Kinds,
     tables: OrdMap<GroupResource, Objects>,
-    dependents: OrdMap<Arc<str>, OrdMap<ObjectRef, Arc<Object>>>,
+    /// By uid of the owner, then by collection.
+    dependents: OrdMap<Arc<str>, OrdMap<GroupResource, Objects>>,
+    /// What nobody controls, of the collections in [`ADOPTABLE`].
+    orphans: OrdMap<GroupResource, Objects>,
     uids: OrdMap<Arc<str>, ObjectRef>,
     pods_by_node: OrdMap<Arc<str>, Objects>,
 }
@@ -158,12 +161,30 @@ impl World {
 
     /// Everything that names this uid as an owner.
     pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
-        self.dependents.get(uid).into_iter().flat_map(|objects| objects.values())
+        self.dependents
+            .get(uid)
+            .into_iter()
+            .flat_map(|collections| collections.values())
+            .flat_map(|objects| objects.values())
     }
 
     /// The objects of a type that name this uid as an owner.
     pub fn owned_by<K: Resource>(&self, uid: &str) -> impl Iterator<Item = Arc<K>> + use<'_, K> {
-        self.dependents(uid).filter_map(|object| object.shared())
+        let objects = self.dependents.get(uid).and_then(|collections| collections.get(&GroupResource::of::<K>()));
+        objects.into_iter().flat_map(|objects| objects.values()).filter_map(|object| object.shared())
+    }
+
+    /// The objects of a type in one namespace that no owner controls: what a controller may adopt. Costs only what it
+    /// finds, for pods, ReplicaSets, ControllerRevisions and Jobs; a walk through the namespace for other types.
+    pub fn orphans<K: Resource>(&self, namespace: &str) -> impl Iterator<Item = Arc<K>> + use<'_, K> {
+        let resource = GroupResource::of::<K>();
+        let objects = if is_adoptable(&resource) { self.orphans.get(&resource) } else { self.tables.get(&resource) };
+        let bounds = namespace_bounds(namespace);
+        let objects = objects.into_iter().flat_map(move |objects| objects.range(bounds.clone()));
+        objects
+            .map(|(_, object)| object)
+            .filter(|object| object.controller().is_none())
+            .filter_map(|object| object.shared())
     }
 
     /// The object with a uid.
@@ -186,29 +207,51 @@ impl World {
         if let Some(previous) = previous.filter(|previous| !same_indexes(previous, object)) {
             self.unindex(key, previous);
         }
-        let place = ObjectRef { resource: object.kind().storage.clone(), key: key.clone() };
+        let resource = &object.kind().storage;
         for owner in object.metadata().owner_references.iter().flatten() {
-            let dependents = self.dependents.entry(owner.uid.as_str().into()).or_default();
-            dependents.insert(place.clone(), object.clone());
+            let collections = self.dependents.entry(owner.uid.as_str().into()).or_default();
+            collections.entry(resource.clone()).or_default().insert(key.clone(), object.clone());
         }
         if let Some(node) = node_of(object) {
             self.pods_by_node.entry(node.into()).or_default().insert(key.clone(), object.clone());
         }
+        if is_orphan(object) {
+            self.orphans.entry(resource.clone()).or_default().insert(key.clone(), object.clone());
+        }
         if previous.is_none_or(|previous| !same_indexes(previous, object)) {
-            self.uids.insert(object.uid().into(), place);
+            self.uids.insert(object.uid().into(), ObjectRef { resource: resource.clone(), key: key.clone() });
         }
     }
 
     fn unindex(&mut self, key: &ObjectKey, object: &Object) {
-        let place = ObjectRef { resource: object.kind().storage.clone(), key: key.clone() };
+        let resource = &object.kind().storage;
         for owner in object.metadata().owner_references.iter().flatten() {
-            remove_nested(&mut self.dependents, &owner.uid, &place);
+            let Some(collections) = self.dependents.get_mut(&*owner.uid) else { continue };
+            remove_nested(collections, resource, key);
+            if collections.is_empty() {
+                self.dependents.remove(&*owner.uid);
+            }
         }
         if let Some(node) = node_of(object) {
             remove_nested(&mut self.pods_by_node, node, key);
         }
+        if is_orphan(object) {
+            remove_nested(&mut self.orphans, resource, key);
+        }
         self.uids.remove(object.uid());
     }
+}
+
+/// Collections whose objects controllers look for to adopt.
+const ADOPTABLE: [(&str, &str); 4] =
+    [("", "pods"), ("apps", "replicasets"), ("apps", "controllerrevisions"), ("batch", "jobs")];
+
+fn is_adoptable(resource: &GroupResource) -> bool {
+    ADOPTABLE.iter().any(|(group, name)| resource.resource == *name && resource.group == *group)
+}
+
+fn is_orphan(object: &Object) -> bool {
+    is_adoptable(&object.kind().storage) && object.controller().is_none()
 }
 
 fn same_indexes(one: &Object, other: &Object) -> bool {
@@ -222,7 +265,13 @@ fn node_of(object: &Object) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref().filter(|node| !node.is_empty())
 }
 
-fn remove_nested<K: Ord + Clone, V: Clone>(outer: &mut OrdMap<Arc<str>, OrdMap<K, V>>, at: &str, key: &K) {
+fn remove_nested<O, Q, K, V>(outer: &mut OrdMap<O, OrdMap<K, V>>, at: &Q, key: &K)
+where
+    O: Ord + Clone + std::borrow::Borrow<Q>,
+    Q: Ord + ?Sized,
+    K: Ord + Clone,
+    V: Clone,
+{
     let Some(inner) = outer.get_mut(at) else { return };
     inner.remove(key);
     if inner.is_empty() {
@@ -291,6 +340,27 @@ mod tests {
         assert!(world.by_uid("pods/a/1").is_none());
         assert_eq!(world.pods_on("n1").count() + world.dependents("y").count() + world.count(&resource), 0);
         assert_eq!(world.revision(), Revision(9));
+    }
+
+    #[test]
+    fn orphans_are_what_nobody_controls() {
+        let mut world = World::new(Kinds::builtin());
+        let controlled = |controlled: bool| {
+            let mut pod = pod("a", "1", "x", "");
+            pod.metadata.owner_references.as_mut().unwrap()[0].controller = Some(controlled);
+            pod
+        };
+        let orphans = |world: &World| world.orphans::<Pod>("a").count();
+        world.insert(controlled(false)).unwrap();
+        assert_eq!((orphans(&world), world.orphans::<Pod>("b").count()), (1, 0));
+        world.insert(controlled(true)).unwrap();
+        assert_eq!(orphans(&world), 0);
+        world.insert(controlled(false)).unwrap();
+        world.remove(&GroupResource::of::<Pod>(), &"a/1".into(), Revision(9));
+        assert_eq!(orphans(&world), 0);
+        let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "m", "namespace": "a"}})).unwrap();
+        world.insert(map).unwrap();
+        assert_eq!(world.orphans::<ConfigMap>("a").count(), 1, "kinds without an index are walked");
     }
 
     #[test]

@@ -10,6 +10,11 @@ const BACK_OFF_FIRST: Duration = Duration::from_millis(5);
 /// Longest delay after failures.
 const BACK_OFF_MAX: Duration = Duration::from_secs(1_000);
 
+/// In each span of so long...
+const PACE_SPAN: Duration = Duration::from_millis(100);
+/// ...a key is worked on at most so often: an object with ten thousand pods must not be looked at for each of them.
+const PACE_RUNS_MAX: u32 = 5;
+
 /// A work queue as a value: it never waits, and time is an argument.
 #[derive(Debug)]
 pub(crate) struct Queue<K> {
@@ -21,6 +26,9 @@ pub(crate) struct Queue<K> {
     /// The time at which each delayed key is due; the earliest wish counts.
     due: BTreeMap<K, Instant>,
     failures: BTreeMap<K, u32>,
+    /// How often each key was worked on since `paced_from`.
+    runs: BTreeMap<K, u32>,
+    paced_from: Option<Instant>,
 }
 
 impl<K> Default for Queue<K> {
@@ -32,6 +40,8 @@ impl<K> Default for Queue<K> {
             delayed: BTreeMap::new(),
             due: BTreeMap::new(),
             failures: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            paced_from: None,
         }
     }
 }
@@ -60,10 +70,35 @@ impl<K: Ord + Clone> Queue<K> {
     /// The next key to work on, if one is ready. [`Queue::done`] must follow.
     pub(crate) fn take(&mut self, now: Instant) -> Option<K> {
         self.wake_due(now);
-        let key = self.ready.pop_front()?;
-        self.dirty.remove(&key);
-        self.working.insert(key.clone());
-        Some(key)
+        loop {
+            let key = self.ready.pop_front()?;
+            self.dirty.remove(&key);
+            match self.rest(&key, now) {
+                Some(until) => self.add_at(key, until),
+                None => {
+                    self.working.insert(key.clone());
+                    return Some(key);
+                }
+            }
+        }
+    }
+
+    /// Until when a key has to rest because it was worked on often lately. Counts this time if it need not.
+    fn rest(&mut self, key: &K, now: Instant) -> Option<Instant> {
+        let from = match self.paced_from {
+            Some(from) if now < from + PACE_SPAN => from,
+            _ => {
+                self.runs.clear();
+                self.paced_from = Some(now);
+                now
+            }
+        };
+        let runs = self.runs.entry(key.clone()).or_default();
+        if *runs >= PACE_RUNS_MAX {
+            return Some(from + PACE_SPAN);
+        }
+        *runs += 1;
+        None
     }
 
     /// The work on a key is over. A failed key comes back later and later, a good one when asked.
@@ -162,6 +197,22 @@ mod tests {
         assert_eq!(queue.take(at(later, 1_000)), Some("a"));
         queue.done(&"a", Outcome::Failed, later);
         assert_eq!(queue.next_due(), Some(at(later, 5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_woken_all_the_time_rests_now_and_then() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        for _ in 0..PACE_RUNS_MAX {
+            queue.add("a");
+            assert_eq!(queue.take(start), Some("a"));
+            queue.done(&"a", Outcome::Good(None), start);
+        }
+        queue.add("a");
+        queue.add("b");
+        assert_eq!(queue.take(start), Some("b"), "others do not wait for it");
+        assert_eq!(queue.take(start), None);
+        assert_eq!(queue.next_due(), Some(start + PACE_SPAN));
+        assert_eq!(queue.take(start + PACE_SPAN), Some("a"));
     }
 
     #[tokio::test(start_paused = true)]
