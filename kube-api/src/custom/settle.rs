@@ -31,7 +31,7 @@ pub async fn run(gateway: &dyn Gateway) {
             }
             let settled =
                 if is_leaving { clear(gateway, &definition).await } else { accept(gateway, &definition).await };
-            if let Err(status) = settled.or_else(|status| if is_outdated(&status) { Ok(()) } else { Err(status) }) {
+            if let Err(status) = unless_outdated(settled) {
                 tracing::warn!(definition = %place, %status, "a custom resource definition could not be settled");
                 failed = true;
             }
@@ -43,9 +43,9 @@ pub async fn run(gateway: &dyn Gateway) {
     }
 }
 
-/// Gone or changed meanwhile: the change wakes us again.
-fn is_outdated(status: &Status) -> bool {
-    status.is_not_found() || status.is_conflict()
+/// Gone or changed meanwhile is no failure: the change wakes us again.
+fn unless_outdated(settled: Result<(), Status>) -> Result<(), Status> {
+    settled.or_else(|status| if status.is_not_found() || status.is_conflict() { Ok(()) } else { Err(status) })
 }
 
 /// Waits for a change in any of several collections.
@@ -90,10 +90,7 @@ async fn clear(gateway: &dyn Gateway, definition: &CustomResourceDefinition) -> 
     let objects: Vec<_> = world.objects(&place).filter(|object| !object.is_terminating()).cloned().collect();
     let deletions = objects.iter().map(|object| Request::delete_object(object, DeleteOptions::default())).collect();
     for answer in gateway.execute_all(deletions).await {
-        if let Err(status) = answer.map(drop).or_else(|status| if is_outdated(&status) { Ok(()) } else { Err(status) })
-        {
-            return Err(status);
-        }
+        unless_outdated(answer.map(drop))?;
     }
     let is_clear = gateway.feed().world().objects(&place).next().is_none();
     let (value, why) = match is_clear {
