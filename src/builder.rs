@@ -96,8 +96,8 @@ impl Builder {
     /// Serves a custom kind from its Rust type (`#[derive(CustomResource)]`).
     #[must_use]
     pub fn kind<K: CustomKind>(mut self) -> Self {
-        let (row, definition) = kinds::row::<K>();
-        self.kinds = self.kinds.with(row);
+        let (rows, definition) = kinds::rows::<K>();
+        self.kinds = rows.into_iter().fold(self.kinds, Kinds::with);
         self.definitions.push(definition);
         self
     }
@@ -243,6 +243,8 @@ impl Builder {
 fn start_base(parts: &Parts, pipeline: &Arc<Pipeline>) {
     let ledger = pipeline.clone();
     parts.base.spawn(async move { ledger.ledger().follow().await });
+    let definitions = pipeline.clone();
+    parts.base.spawn(async move { coracle_api::custom::run(&*definitions).await });
     let recorder = pipeline.clone();
     parts.base.spawn(async move { recorder.recorder().run(&*recorder).await });
 }

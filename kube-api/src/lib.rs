@@ -9,6 +9,7 @@
 //! | [`auth`] | who asks, what they may do, tokens and reviews |
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
+//! | [`custom`] | kinds that are defined while the cluster runs |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
 //! | [`table`] | what `kubectl get` shows |
 //! | [`openapi`] | what the API looks like, for clients that ask |
@@ -17,6 +18,7 @@ pub mod admission;
 pub mod allocator;
 pub mod auth;
 pub mod client;
+pub mod custom;
 pub mod http;
 pub mod manifest;
 pub mod openapi;

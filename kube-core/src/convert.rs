@@ -28,6 +28,13 @@ pub fn to_storage(kind: &Kind, object: &mut Value) {
 
 /// Rewrites an object from the version it is kept in into a served one.
 pub fn from_storage(kind: &Kind, object: &mut Value) {
+    if let Some(custom) = &kind.custom {
+        if let Value::Object(fields) = object {
+            fields.insert("apiVersion".to_owned(), Value::String(kind.api_version()));
+        }
+        // The definition may have changed since the object was written.
+        return custom.complete(object);
+    }
     if kind.is_storage_version() {
         return;
     }

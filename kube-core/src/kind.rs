@@ -86,6 +86,8 @@ pub struct Kind {
     pub definition: Name,
     /// Decodes this version.
     pub codec: Codec,
+    /// What the definition of a custom kind says of this version; `None` for built-in kinds.
+    pub custom: Option<Arc<crate::custom::Version>>,
 }
 
 impl Kind {
@@ -172,7 +174,8 @@ impl Kinds {
         BUILTIN.get_or_init(|| crate::table::rows().into_iter().fold(Self::default(), Self::with)).clone()
     }
 
-    /// These kinds and one more; a row with the same group, version and plural is replaced.
+    /// These kinds and one more; a row with the same group, version and plural is replaced. A row without verbs only says how
+    /// objects are kept.
     #[must_use]
     pub fn with(mut self, kind: Kind) -> Self {
         let key = (kind.group.clone(), kind.version.clone(), kind.plural.clone());
@@ -180,7 +183,9 @@ impl Kinds {
         if kind.is_storage_version() {
             self.stored.insert(kind.storage.clone(), kind.clone());
         }
-        self.rows.insert(key, kind);
+        if !kind.verbs.is_empty() {
+            self.rows.insert(key, kind);
+        }
         self
     }
 

@@ -9,11 +9,13 @@
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`rbac`] | who may do what |
+//! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
 
 pub mod apply;
 pub mod convert;
+pub mod custom;
 pub mod event;
 pub mod feed;
 pub mod field;

@@ -343,6 +343,7 @@ where
         storage_version: Cow::Borrowed(K::VERSION),
         definition: Cow::Borrowed(definition),
         codec: Codec::of::<K>(),
+        custom: None,
     })
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Call<'a> {
 pub(super) fn route(server: &ApiServer, info: &RequestInfo) -> Result<Arc<Kind>, Status> {
     let world = server.reader.gateway().feed().world();
     let kind = world.kinds().get(&info.group, &info.version, &info.resource).ok_or_else(Status::no_such_path)?;
+    crate::custom::check_conversion(kind)?;
     let verbs = if info.subresource.is_empty() {
         &kind.verbs
     } else {
@@ -67,6 +68,9 @@ impl Call<'_> {
         let is_deprecated = |(group, plural, _): &&(&str, &str, &str)| *group == kind.group && *plural == kind.plural;
         if let Some((_, _, warning)) = DEPRECATED.iter().find(is_deprecated) {
             warn(&mut response, &[(*warning).to_owned()]);
+        }
+        if let Some(warning) = kind.custom.as_ref().and_then(|custom| custom.deprecation.clone()) {
+            warn(&mut response, &[warning]);
         }
         Ok(response)
     }
@@ -111,7 +115,7 @@ impl Call<'_> {
     async fn scale(self) -> Result<Response<Body>, Status> {
         let answering = self.answering()?;
         let object = self.server.reader.get(&self.kind, self.namespace(), &self.info.name, "").await?;
-        answering.value(StatusCode::OK, &scale(&object).ok_or_else(Status::no_such_path)?)
+        answering.value(StatusCode::OK, &scale(&self.kind, &object).ok_or_else(Status::no_such_path)?)
     }
 
     async fn list(self) -> Result<Response<Body>, Status> {

@@ -123,7 +123,8 @@ async fn put(
     let code = if is_created { StatusCode::CREATED } else { StatusCode::OK };
     // Orders are answered with a Status, whatever they changed.
     let is_order = matches!(&*call.info.subresource, "binding" | "eviction") || call.kind.kind == "Binding";
-    let scaled = outcome.object.as_deref().filter(|_| call.info.subresource == "scale").and_then(scale);
+    let is_scale = call.info.subresource == "scale";
+    let scaled = outcome.object.as_deref().filter(|_| is_scale).and_then(|object| scale(&call.kind, object));
     let mut response = match &outcome.object {
         Some(_) if scaled.is_some() => answering.value(code, &scaled)?,
         Some(object) if call.info.subresource == "token" => answering.value(code, &object.get::<TokenRequest>())?,

@@ -130,7 +130,8 @@ impl OpenApi {
 
     fn custom_definition(&self, definitions: &mut Definitions, kind: &Kind) -> Value {
         let open = || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let mut schema = self.custom.get(&*kind.definition).cloned().unwrap_or_else(open);
+        let own = || kind.custom.as_ref()?.open_api();
+        let mut schema = self.custom.get(&*kind.definition).cloned().or_else(own).unwrap_or_else(open);
         let metadata = format!("{META}.ObjectMeta");
         let mut properties = schema.get("properties").cloned().unwrap_or_else(|| json!({}));
         set(&mut properties, "metadata", definitions.dialect.reference(&metadata));

@@ -37,9 +37,11 @@ impl Call<'_> {
 
     /// Finds unknown and duplicate fields and wrong types. Kinds known only as Rust types are judged by their decoder alone.
     pub(super) fn check_fields(&mut self, json: &Bytes) -> Result<(), Status> {
-        let Some(schema) = Schema::builtin(&self.kind.definition) else { return Ok(()) };
+        let custom = self.kind.custom.as_ref().map(|custom| custom.schema().clone());
+        let Some(schema) = custom.or_else(|| Schema::builtin(&self.kind.definition)) else { return Ok(()) };
         let findings = strict::check(&schema, json).map_err(|malformed| Status::bad_request(malformed.to_string()))?;
-        if let Some(mismatch) = findings.mismatch {
+        // Values of custom kinds are for their own schema to judge, later.
+        if let Some(mismatch) = findings.mismatch.as_ref().filter(|_| self.kind.custom.is_none()) {
             return Err(Status::bad_request(cannot_be_handled(&self.kind, mismatch)));
         }
         match (self.options.field_validation, findings.strict_error()) {
@@ -98,10 +100,13 @@ fn group_version_kind(group: &str, version: &str, kind: &str) -> String {
 /// Decodes JSON of a served version into the kept one.
 pub(super) fn decode_kept(kind: &Kind, stored: &Kind, json: &[u8]) -> Result<Box<dyn AnyResource>, Status> {
     let refuse = |error: serde_json::Error| Status::bad_request(cannot_be_handled(kind, error));
-    if kind.is_storage_version() {
+    if kind.is_storage_version() && kind.custom.is_none() {
         return kind.codec.decode(json).map_err(refuse);
     }
     let mut value: Value = serde_json::from_slice(json).map_err(refuse)?;
+    if let Some(custom) = &kind.custom {
+        custom.complete(&mut value);
+    }
     convert::to_storage(kind, &mut value);
     stored.codec.decode(value.to_string().as_bytes()).map_err(refuse)
 }

@@ -23,6 +23,7 @@ impl Pipeline {
         call: &mut Call<'_>,
         mut value: Box<dyn AnyResource>,
     ) -> Result<Prepared, Status> {
+        call.refuse_terminating()?;
         check_place(call, value.metadata_mut())?;
         let generated = self.stamp(call, value.metadata_mut())?;
         match call.rules {
@@ -41,6 +42,7 @@ impl Pipeline {
         call.refuse_invalid(errors, value.metadata())?;
         self.allow_creation(call).await?;
         self.refuse_escalation(call, None, &*value).await?;
+        call.warnings.extend(crate::custom::warnings(&*value));
         self.review(call, Operation::Create, None, Some(&*value)).await?;
         call.own(None, &mut *value, self.clock.now())?;
         let name = value.metadata().name.clone().unwrap_or_default();

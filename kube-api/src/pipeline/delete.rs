@@ -40,6 +40,7 @@ impl Pipeline {
         }
         self.mark(value.metadata_mut(), grace);
         mark_namespace(&mut *value);
+        crate::custom::mark_terminating(&mut *value, self.clock.now());
         let stored = encode(&mut *value)?;
         if stored == existing.stored() {
             return Ok(call.done(existing, Effect::Terminating));
@@ -71,7 +72,7 @@ impl Pipeline {
         }
         let field = |object: &Object, path: &str| {
             let getter = fields::getter(&call.0, path).ok()?;
-            getter(object).map(std::borrow::Cow::into_owned).map(std::borrow::Cow::Owned)
+            getter.text(object).map(std::borrow::Cow::into_owned).map(std::borrow::Cow::Owned)
         };
         let chosen: Vec<Arc<Object>> = call
             .1
@@ -174,6 +175,12 @@ fn grace_seconds(existing: &Object, options: &DeleteOptions) -> i64 {
 /// Which finalizers the deletion leaves on the object. Source: apiserver `registry.deletionFinalizersForGarbageCollection`.
 fn finalizers_after(metadata: &ObjectMeta, options: &DeleteOptions, existing: &Object) -> Vec<String> {
     let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+    if let Some(finalizer) = crate::custom::finalizer_of(existing)
+        && !existing.is_terminating()
+        && !finalizers.iter().any(|held| held == finalizer)
+    {
+        finalizers.push(finalizer.to_owned());
+    }
     let holds = |name: &str| metadata.finalizers.iter().flatten().any(|finalizer| finalizer == name);
     let policy = options.propagation_policy.as_deref();
     let orphan = match (options.orphan_dependents, policy) {

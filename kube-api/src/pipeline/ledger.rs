@@ -11,9 +11,10 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use coracle_core::{
-    AnyResource, Event, Feed, GroupResource, Kind, Kinds, Object, ObjectKey, ObjectRef, Revision, World,
+    AnyResource, Event, Feed, GroupResource, Kind, Kinds, Object, ObjectKey, ObjectRef, Revision, World, custom,
 };
 use coracle_store::{At, Batch, Change, Changes, Expect, Key, KeyRange, Store, Write};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 /// All objects are kept below this prefix: `/registry/<group or core>/<plural>/<namespace>/<name>`.
 pub const PREFIX: &str = "/registry/";
@@ -70,6 +71,8 @@ pub struct Ledger {
 struct Intake {
     changes: Changes,
     world: World,
+    /// The kinds that there are without definitions, and those known as Rust types.
+    base: Kinds,
     handed: HashMap<Key, Vec<Handed>>,
     tickets: u64,
 }
@@ -98,16 +101,12 @@ impl Ledger {
     /// If the store cannot be read.
     pub async fn open(store: Arc<dyn Store>, kinds: Kinds) -> Result<Self, coracle_store::Error> {
         let page = store.range(KeyRange::prefix(PREFIX), At::Latest, usize::MAX).await?;
-        let mut world = World::new(kinds);
-        for item in page.items {
-            if let Some(object) = decode(&world, &item.key, item.value, item.revision) {
-                world.put(object);
-            }
-        }
-        world.reach(page.revision);
         let changes = store.changes(KeyRange::prefix(PREFIX), page.revision)?;
-        let feed = Arc::new(Feed::new(world.clone()));
-        let intake = Mutex::new(Intake { changes, world, handed: HashMap::new(), tickets: 0 });
+        let world = World::new(kinds.clone());
+        let mut intake = Intake { changes, world, base: kinds, handed: HashMap::new(), tickets: 0 };
+        intake.fill(page);
+        let feed = Arc::new(Feed::new(intake.world.clone()));
+        let intake = Mutex::new(intake);
         Ok(Self { store, feed, intake })
     }
 
@@ -123,10 +122,12 @@ impl Ledger {
         &self.store
     }
 
-    /// Changes the kinds of the world: how custom kinds come and go.
+    /// Changes the kinds that there are without definitions. Those of definitions follow the definitions by themselves.
     pub fn set_kinds(&self, kinds: Kinds) {
         let mut intake = self.lock();
+        intake.base = kinds.clone();
         intake.world.set_kinds(kinds);
+        intake.define_all();
         self.feed.publish(intake.world.clone(), Vec::new());
     }
 
@@ -294,18 +295,49 @@ impl Intake {
         Some(event)
     }
 
+    /// Takes in all that a store holds, definitions first: they say what the rest is.
+    fn fill(&mut self, mut page: coracle_store::Page) {
+        page.items.sort_by_key(|item| !is_definition(&item.key));
+        for item in page.items {
+            if let Some(object) = decode(&self.world, &item.key, item.value, item.revision) {
+                self.put(object);
+            }
+        }
+        self.world.reach(page.revision);
+    }
+
     fn put(&mut self, object: Arc<Object>) -> Event {
         let previous = self.world.put(object.clone());
+        self.define(previous.as_deref(), Some(&object));
         Event { revision: object.revision(), object, previous, deleted: false }
     }
 
     fn remove(&mut self, place: &ObjectRef, revision: Revision) -> Option<Event> {
         let previous = self.world.remove(&place.resource, &place.key, revision)?;
+        self.define(Some(&previous), None);
         let object = Arc::new(previous.at(revision));
         Some(Event { revision, object, previous: Some(previous), deleted: true })
     }
 
-    fn replace(&mut self, page: coracle_store::Page) -> Vec<Event> {
+    /// Keeps the kinds in step with the definitions.
+    fn define(&mut self, old: Option<&Object>, new: Option<&Object>) {
+        fn definition(object: Option<&Object>) -> Option<&CustomResourceDefinition> {
+            object?.get()
+        }
+        let kinds = custom::after_change(self.world.kinds(), &self.base, definition(old), definition(new));
+        if let Some(kinds) = kinds {
+            self.world.set_kinds(kinds);
+        }
+    }
+
+    fn define_all(&mut self) {
+        let resource = GroupResource::of::<CustomResourceDefinition>();
+        let definitions: Vec<_> = self.world.objects(&resource).cloned().collect();
+        definitions.iter().for_each(|definition| self.define(None, Some(definition)));
+    }
+
+    fn replace(&mut self, mut page: coracle_store::Page) -> Vec<Event> {
+        page.items.sort_by_key(|item| !is_definition(&item.key));
         let mut events = Vec::new();
         let mut kept = std::collections::BTreeSet::new();
         for item in page.items {
@@ -326,6 +358,10 @@ impl Intake {
         events.sort_by_key(|event| event.revision);
         events
     }
+}
+
+fn is_definition(key: &Key) -> bool {
+    place_of(key).is_some_and(|place| place.resource == GroupResource::of::<CustomResourceDefinition>())
 }
 
 /// Decodes what another writer stored. What cannot be read is reported and left out: one bad object must not hide the rest.

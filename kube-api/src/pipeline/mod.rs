@@ -206,6 +206,7 @@ impl Pipeline {
         };
         let kind = kind.cloned().ok_or_else(Status::no_such_path)?;
         let stored = kinds.storage(&kind.storage).cloned().ok_or_else(Status::no_such_path)?;
+        crate::custom::check_conversion(&kind)?;
         if !kind.is_stored() && !is_review(&kind) {
             let what = format!("{} is not implemented by this server", kind.group_resource());
             return Err(Status::new(coracle_core::Reason::MethodNotAllowed, what));

@@ -83,10 +83,11 @@ impl Call<'_> {
         })
     }
 
-    /// The schema of the version that was asked for. A kind known only as a Rust type has none: its fields are whatever JSON
-    /// it is, with lists as one piece.
+    /// The schema of the version that was asked for. A kind without one has whatever JSON it is as fields, with lists as one
+    /// piece.
     pub(super) fn schema(&self) -> Schema {
-        Schema::builtin(&self.kind.definition).unwrap_or_else(Schema::schemaless)
+        let custom = self.kind.custom.as_ref().map(|custom| custom.schema().clone());
+        custom.or_else(|| Schema::builtin(&self.kind.definition)).unwrap_or_else(Schema::schemaless)
     }
 
     fn manager<'a>(&'a self, api_version: &'a str, now: Timestamp) -> Manager<'a> {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use coracle_core::{
-    AnyResource, Body, Effect, GroupResource, Object, Patch, Reason, Request, Response, Status, Target, patch,
+    AnyResource, Body, Effect, GroupResource, Kind, Object, Patch, Reason, Request, Response, Status, Target, patch,
     selector::Selector,
 };
 use coracle_store::Expect;
@@ -148,7 +148,7 @@ impl Pipeline {
 
     pub(super) async fn patch_scale(&self, call: &mut Call<'_>, wish: &Patch) -> Result<Prepared, Status> {
         let existing = call.existing()?;
-        let current = scale(&existing).ok_or_else(Status::no_such_path)?;
+        let current = scale(&call.kind, &existing).ok_or_else(Status::no_such_path)?;
         let mut json = serde_json::to_value(&current).map_err(Status::internal)?;
         let (Patch::Json(text) | Patch::Merge(text) | Patch::Strategic(text) | Patch::Apply { body: text, .. }) = wish;
         let text: serde_json::Value = serde_json::from_slice(text)
@@ -175,7 +175,10 @@ impl Pipeline {
         let stale = super::create::revision_of(&wanted.metadata)
             .map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
         let mut value = existing.value().duplicate();
-        *replicas_of(value.as_any_mut()).ok_or_else(Status::no_such_path)? = Some(replicas);
+        match &call.kind.custom {
+            Some(custom) => value = crate::custom::set_replicas(custom, call.stored.codec, &*value, replicas)?,
+            None => *replicas_of(value.as_any_mut()).ok_or_else(Status::no_such_path)? = Some(replicas),
+        }
         value.metadata_mut().resource_version = None;
         let whole = Target { subresource: "".into(), ..call.target.clone() };
         let mut inner = Call {
@@ -190,9 +193,12 @@ impl Pipeline {
     }
 }
 
-/// The scale view of an object, if its kind has one.
+/// The scale view of an object, if its kind, in the version asked, has one.
 #[must_use]
-pub fn scale(object: &Object) -> Option<Scale> {
+pub fn scale(kind: &Kind, object: &Object) -> Option<Scale> {
+    if let Some(custom) = &kind.custom {
+        return crate::custom::read_scale(custom, object);
+    }
     let text = |selector: &LabelSelector| Some(Selector::from_label_selector(Some(selector)).ok()?.to_string());
     let (spec, replicas, selector) = if let Some(object) = object.get::<Deployment>() {
         let spec = object.spec.as_ref()?;

@@ -11,10 +11,30 @@ use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod, ReplicationController, Secret, Service};
 use k8s_openapi::api::resource::v1::ResourceSlice;
 
-/// Reads one field as text; `None` counts as empty.
-pub type Getter = for<'a> fn(&'a Object) -> Option<Cow<'a, str>>;
+/// Reads one field as text.
+#[derive(Clone, Debug)]
+pub enum Getter {
+    /// A field of a built-in kind, or one that every kind has.
+    Known(Read),
+    /// A selectable field of a custom kind, such as `.spec.color`.
+    Path(String),
+}
 
-type Row = (&'static str, Getter);
+/// Reads one field as text; `None` counts as empty.
+pub type Read = for<'a> fn(&'a Object) -> Option<Cow<'a, str>>;
+
+type Row = (&'static str, Read);
+
+impl Getter {
+    /// The field's text; `None` counts as empty.
+    #[must_use]
+    pub fn text<'a>(&self, object: &'a Object) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Known(read) => read(object),
+            Self::Path(path) => crate::custom::text_at(object, path).map(Cow::Owned),
+        }
+    }
+}
 
 /// The getter of a field that a selector names.
 ///
@@ -24,7 +44,9 @@ pub fn getter(kind: &Kind, path: &str) -> Result<Getter, Status> {
     let common: &[Row] = if kind.namespaced { &NAMESPACED } else { &CLUSTER_SCOPED };
     let own = own_fields(kind);
     let found = common.iter().chain(own).find(|(name, _)| *name == path);
-    found.map(|(_, getter)| *getter).ok_or_else(|| unsupported(kind, own.is_empty(), path))
+    let selected = || crate::custom::selected(kind, path).map(|path| Getter::Path(path.to_owned()));
+    let getter = found.map(|(_, read)| Getter::Known(*read)).or_else(selected);
+    getter.ok_or_else(|| unsupported(kind, own.is_empty(), path))
 }
 
 /// Kinds with fields of their own have their own words for what they do not know.

@@ -140,7 +140,7 @@ impl Form {
         out.extend_from_slice(br#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":"#);
         write_json(metadata, out)?;
         out.extend_from_slice(br#","columnDefinitions":"#);
-        write_json(&with_columns.then(|| table::columns(&self.kind)), out)?;
+        write_json(&with_columns.then(|| table::columns_of(&self.kind)), out)?;
         out.extend_from_slice(br#","rows":["#);
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Form {
         out: &mut Vec<u8>,
     ) -> Result<(), Status> {
         out.extend_from_slice(br#"{"cells":"#);
-        write_json(&table::cells(object, now), out)?;
+        write_json(&table::cells_of(&self.kind, object, now), out)?;
         if let Some(conditions) = table::conditions(object) {
             out.extend_from_slice(br#","conditions":"#);
             write_json(&conditions, out)?;
@@ -178,7 +178,8 @@ fn partial(object: &Object) -> PartialObject<'_> {
 
 /// Appends an object in a version. In the version it is kept in, and for answers that are never kept, that is a copy.
 fn write_version(kind: &Kind, object: &Object, out: &mut Vec<u8>) -> Result<(), Status> {
-    if kind.is_storage_version() || object.kind().storage != kind.storage || !object.kind().is_storage_version() {
+    let is_kept = kind.is_storage_version() && kind.custom.is_none();
+    if is_kept || object.kind().storage != kind.storage || !object.kind().is_storage_version() {
         object.write_json(out);
         return Ok(());
     }

@@ -65,7 +65,7 @@ impl Selection {
         (self.namespace.is_empty() || object.namespace() == self.namespace)
             && (self.labels.is_everything() || self.labels.matches_optional(object.metadata().labels.as_ref()))
             && self.fields.iter().all(|(getter, requirement)| {
-                let value = getter(object);
+                let value = getter.text(object);
                 (value.as_deref().unwrap_or("") == requirement.value) == requirement.equal
             })
     }

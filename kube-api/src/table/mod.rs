@@ -75,6 +75,26 @@ pub fn columns(kind: &Kind) -> &'static [Column<'static>] {
     rows::printer(kind).columns
 }
 
+/// The columns of a kind in a version: its printer's, or those that the definition of a custom kind asks for.
+pub(crate) fn columns_of(kind: &Kind) -> Value {
+    let columns = match custom_columns(kind) {
+        Some(custom) => serde_json::to_value(custom.columns()),
+        None => serde_json::to_value(columns(kind)),
+    };
+    columns.unwrap_or_default()
+}
+
+/// The cells of one object, one per column of [`columns_of`].
+pub(crate) fn cells_of(kind: &Kind, object: &Object, now: Timestamp) -> Vec<Value> {
+    custom_columns(kind).map_or_else(|| cells(object, now), |custom| custom.cells(object, now))
+}
+
+/// Columns that are not understood are left out altogether: the age is shown then, as for a definition without columns.
+fn custom_columns(kind: &Kind) -> Option<CustomColumns> {
+    let definitions = &kind.custom.as_ref()?.columns;
+    if definitions.is_empty() { None } else { CustomColumns::new(definitions).ok() }
+}
+
 /// The cells of one object, one per column of its kind.
 #[must_use]
 pub fn cells(object: &Object, now: Timestamp) -> Vec<Value> {

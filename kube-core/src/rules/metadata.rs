@@ -103,7 +103,11 @@ pub fn validate_update(new: &ObjectMeta, old: &ObjectMeta, path: &Path, errors: 
         &old.deletion_grace_period_seconds,
     );
     validate_changeable(new, path, errors);
-    for (index, finalizer) in items(&new.finalizers).iter().enumerate() {
+}
+
+/// Checks that finalizers are standard ones or have a domain, which only the kinds of the core server ask.
+pub fn validate_finalizer_domains(meta: &ObjectMeta, path: &Path, errors: &mut Errors) {
+    for (index, finalizer) in items(&meta.finalizers).iter().enumerate() {
         validate_finalizer_domain(finalizer, &path.field("finalizers").index(index), errors);
     }
 }
@@ -189,9 +193,6 @@ fn validate_finalizers(finalizers: &[String], path: &Path, errors: &mut Errors) 
     let has = |name: &str| finalizers.iter().any(|finalizer| finalizer == name);
     if has("orphan") && has("foregroundDeletion") {
         errors.invalid(path, Json(finalizers), "finalizer orphan and foregroundDeletion cannot be both set");
-    }
-    for (index, finalizer) in finalizers.iter().enumerate() {
-        validate_finalizer_domain(finalizer, &path.index(index), errors);
     }
 }
 

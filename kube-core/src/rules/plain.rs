@@ -1,4 +1,4 @@
-//! Kinds with metadata rules only: ServiceAccount, CustomResourceDefinition, APIService, the kinds of admissionregistration,
+//! Kinds with metadata rules only: ServiceAccount, APIService, the kinds of admissionregistration,
 //! certificates, flowcontrol, resource and storage (but StorageClass), IPAddress and ServiceCIDR. Where they have a status or
 //! a generation, both are cared for.
 //!
@@ -15,7 +15,6 @@ use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment, VolumeAttributesClass};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
 impl Ruled for ServiceAccount {}
@@ -108,10 +107,6 @@ impl Ruled for ResourceSlice {
 
 impl Ruled for DeviceClass {
     spec_only!();
-}
-
-impl Ruled for CustomResourceDefinition {
-    spec_and_status!();
 }
 
 impl Ruled for APIService {

@@ -146,6 +146,7 @@ fn validate<K: Ruled>(object: &dyn Any) -> Errors {
     let Some(object) = object.downcast_ref::<K>() else { return another_type::<K>() };
     let mut errors = Errors::new();
     metadata::validate(object.metadata(), K::Scope::NAMESPACED, K::NAME, &METADATA, &mut errors);
+    validate_finalizers::<K>(object.metadata(), &mut errors);
     object.validate(&mut errors);
     errors
 }
@@ -154,6 +155,7 @@ fn validate_update<K: Ruled>(new: &dyn Any, old: &dyn Any) -> Errors {
     let Some((new, old)) = both::<K>(new, old) else { return another_type::<K>() };
     let mut errors = Errors::new();
     metadata::validate_update(new.metadata(), old.metadata(), &METADATA, &mut errors);
+    validate_finalizers::<K>(new.metadata(), &mut errors);
     new.validate_update(old, &mut errors);
     errors
 }
@@ -162,8 +164,19 @@ fn validate_status_update<K: Ruled>(new: &dyn Any, old: &dyn Any) -> Errors {
     let Some((new, old)) = both::<K>(new, old) else { return another_type::<K>() };
     let mut errors = Errors::new();
     metadata::validate_update(new.metadata(), old.metadata(), &METADATA, &mut errors);
+    validate_finalizers::<K>(new.metadata(), &mut errors);
     new.validate_status_update(old, &mut errors);
     errors
+}
+
+/// Custom resources and their definitions may have finalizers of any name.
+fn validate_finalizers<K: Ruled>(
+    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    errors: &mut Errors,
+) {
+    if K::GROUP != "apiextensions.k8s.io" {
+        metadata::validate_finalizer_domains(metadata, &METADATA, errors);
+    }
 }
 
 fn prepare_create<K: Ruled>(object: &mut dyn Any) {
