@@ -370,3 +370,25 @@ fn kinds_follow_definitions() {
     (thief.spec.group, thief.spec.names.plural) = ("apps".into(), "deployments".into());
     assert!(after_change(&base, &base, None, Some(&thief)).is_none());
 }
+
+#[test]
+fn objects_of_real_projects_are_good() {
+    let all = manifests();
+    let is_definition = |object: &Value| object["kind"] == "CustomResourceDefinition";
+    let definitions = all.iter().filter(|(_, object)| is_definition(object));
+    let rows = definitions.flat_map(|(_, object)| rows(&serde_json::from_value(object.clone()).unwrap()));
+    let kinds = rows.fold(Kinds::default(), Kinds::with);
+    let mut count = 0;
+    for (file, mut object) in all {
+        let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+        let Some(row) = kinds.by_kind(&text("apiVersion"), &text("kind")).cloned() else { continue };
+        let version = row.custom.as_ref().unwrap();
+        let findings = crate::strict::check(version.schema(), object.to_string().as_bytes()).unwrap();
+        assert!(findings.fields.is_empty(), "{file}: {:?}", findings.fields);
+        version.complete(&mut object);
+        let errors = version.validate(&object, None);
+        assert!(errors.is_empty(), "{file}: {}", lines(&errors));
+        count += 1;
+    }
+    assert!(kinds.iter().next().is_none() || count >= 6, "{count}");
+}
