@@ -96,6 +96,16 @@ fn tour(kubectl: &Kubectl) {
     kubectl.ok("annotate deploy web example.dev/x=y", &["annotated"]);
     kubectl.ok("apply --server-side --force-conflicts -f web.yaml", &["serverside-applied"]);
     kubectl.ok("get events", &["Scheduled", "SuccessfulCreate"]);
+    // These send their bodies in protobuf.
+    kubectl.ok("create namespace shop", &["namespace/shop created"]);
+    kubectl.ok("create configmap colors --from-literal=sky=blue -n shop", &["configmap/colors created"]);
+    kubectl.ok("get configmap colors -n shop -o yaml", &["sky: blue"]);
+    kubectl.ok(
+        "create job once --image=example --dry-run=server -o yaml",
+        &["backoffLimit: 6", "batch.kubernetes.io/job-name"],
+    );
+    kubectl.ok("auth can-i create deployments", &["yes"]);
+    kubectl.ok("delete namespace shop --timeout=60s", &["deleted"]);
     kubectl.refused("apply -f bad.yaml", "unknown field");
     kubectl.refused("get deploy nothing", "deployments.apps \"nothing\" not found");
     kubectl.refused("get nothing", "the server doesn't have a resource type");
