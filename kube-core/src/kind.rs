@@ -11,7 +11,7 @@ use crate::resource::Codec;
 type Name = Cow<'static, str>;
 
 /// The identity of a collection of objects, whatever the version it is read in: `deployments.apps`, `pods`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GroupResource {
     /// API group; empty for the core group.
     pub group: Name,
@@ -30,6 +30,21 @@ impl GroupResource {
     #[must_use]
     pub fn of<K: kube_core::Resource<DynamicType = ()>>() -> Self {
         Self { group: K::group(&()), resource: K::plural(&()) }
+    }
+}
+
+impl Ord for GroupResource {
+    /// Lengths first: maps by collection are asked all the time, and most names differ in length already.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let lengths = |one: &Self| (one.resource.len(), one.group.len());
+        let texts = || self.resource.cmp(&other.resource).then_with(|| self.group.cmp(&other.group));
+        lengths(self).cmp(&lengths(other)).then_with(texts)
+    }
+}
+
+impl PartialOrd for GroupResource {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which objects wait for a controller: each at most once, never twice at the same time, the failed ones later and later.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,19 +16,20 @@ const PACE_SPAN: Duration = Duration::from_millis(100);
 /// ...a key is worked on at most so often: an object with ten thousand pods must not be looked at for each of them.
 const PACE_RUNS_MAX: u32 = 5;
 
-/// A work queue as a value: it never waits, and time is an argument.
+/// A work queue as a value: it never waits, and time is an argument. Its hash maps are never iterated, so that a seed decides
+/// everything.
 #[derive(Debug)]
 pub(crate) struct Queue<K> {
     ready: VecDeque<K>,
     /// Everything in `ready`, and what was woken while it was being worked on.
-    dirty: BTreeSet<K>,
-    working: BTreeSet<K>,
+    dirty: HashSet<K>,
+    working: HashSet<K>,
     delayed: BTreeMap<(Instant, K), ()>,
     /// The time at which each delayed key is due; the earliest wish counts.
-    due: BTreeMap<K, Instant>,
-    failures: BTreeMap<K, u32>,
+    due: HashMap<K, Instant>,
+    failures: HashMap<K, u32>,
     /// How often each key was worked on since `paced_from`.
-    runs: BTreeMap<K, u32>,
+    runs: HashMap<K, u32>,
     paced_from: Option<Instant>,
 }
 
@@ -35,18 +37,18 @@ impl<K> Default for Queue<K> {
     fn default() -> Self {
         Self {
             ready: VecDeque::new(),
-            dirty: BTreeSet::new(),
-            working: BTreeSet::new(),
+            dirty: HashSet::new(),
+            working: HashSet::new(),
             delayed: BTreeMap::new(),
-            due: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            runs: BTreeMap::new(),
+            due: HashMap::new(),
+            failures: HashMap::new(),
+            runs: HashMap::new(),
             paced_from: None,
         }
     }
 }
 
-impl<K: Ord + Clone> Queue<K> {
+impl<K: Ord + Hash + Clone> Queue<K> {
     /// Wakes a key.
     pub(crate) fn add(&mut self, key: K) {
         if self.dirty.insert(key.clone()) && !self.working.contains(&key) {
