@@ -192,8 +192,8 @@ mod tests {
             update namespace/status shop NamespaceContentRemaining=True/SomeResourcesRemain NamespaceDeletionContentFailure=False/ContentDeleted NamespaceDeletionDiscoveryFailure=False/ResourcesDiscovered NamespaceDeletionGroupVersionParsingFailure=False/ParsedGroupVersions NamespaceFinalizersRemaining=True/SomeFinalizersRemain phase=Terminating
         "#]].assert_eq(&small.step(&Namespaces, "shop"));
         expect![[r#"
-            delete configmap shop/a Background
             delete secret shop/s Background
+            delete configmap shop/a Background
             update namespace/status shop
         "#]]
         .assert_eq(&small.step(&Namespaces, "shop"));
