@@ -134,28 +134,25 @@ impl Ledger {
     /// Commits drafts together, each standing alone. When this returns, the world has what was committed.
     pub(crate) async fn commit(&self, drafts: Vec<Draft>) -> Vec<Result<Arc<Object>, Refused>> {
         let mut writes = Vec::with_capacity(drafts.len());
-        let mut awaited = Vec::with_capacity(drafts.len());
+        let mut awaited = Awaited { ledger: self, waits: Vec::with_capacity(drafts.len()) };
         {
             let mut intake = self.lock();
             for draft in drafts {
                 let (write, wait) = intake.hand(draft);
                 writes.push(write);
-                awaited.push(wait);
+                awaited.waits.push(wait);
             }
         }
         let outcomes = match self.store.commit(writes).await {
             Ok(outcomes) => outcomes,
-            Err(error) => return awaited.iter().map(|wait| self.unknown(wait, &error)).collect(),
+            Err(error) => return awaited.waits.iter().map(|_| Err(Refused::Unknown(error.clone()))).collect(),
         };
         self.take_in();
         let mut results = Vec::with_capacity(outcomes.len());
-        for (outcome, wait) in outcomes.into_iter().zip(awaited) {
+        for (outcome, wait) in outcomes.into_iter().zip(&awaited.waits) {
             results.push(match outcome {
-                Ok(revision) => self.arrived(&wait, revision).await,
-                Err(conflict) => {
-                    self.lock().withdraw(&wait);
-                    Err(Refused::Conflict { exists: conflict.actual.is_some() })
-                }
+                Ok(revision) => self.arrived(wait, revision).await,
+                Err(conflict) => Err(Refused::Conflict { exists: conflict.actual.is_some() }),
             });
         }
         results
@@ -186,13 +183,11 @@ impl Ledger {
         if wait.slot.get().is_none() {
             self.feed.reached(revision).await;
         }
+        // After a gap in the changes the version was read anew, not claimed.
+        let read = || place_of(&wait.key).and_then(|place| self.feed.world().at(&place).cloned());
+        let found = wait.slot.get().cloned().or_else(|| read().filter(|object| object.revision() == revision));
         let lost = || coracle_store::Error::broken(format!("the change {revision} of {} did not come back", wait.key));
-        wait.slot.get().cloned().ok_or_else(|| Refused::Unknown(lost()))
-    }
-
-    fn unknown(&self, wait: &Wait, error: &coracle_store::Error) -> Result<Arc<Object>, Refused> {
-        self.lock().withdraw(wait);
-        Err(Refused::Unknown(error.clone()))
+        found.ok_or_else(|| Refused::Unknown(lost()))
     }
 
     fn take_in(&self) {
@@ -221,7 +216,11 @@ impl Ledger {
         };
         let changes = match self.store.changes(KeyRange::prefix(PREFIX), page.revision) {
             Ok(changes) => changes,
-            Err(error) => return tracing::error!(%error, "the store's changes cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, "the store's changes cannot be read");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                return;
+            }
         };
         let mut intake = self.lock();
         intake.changes = changes;
@@ -232,6 +231,20 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Intake> {
         // Poisoned only if a decoder panicked between two changes; the world is whole at every such point.
         self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The versions of one commit on their way. Whatever has not come back when the writer is done, or gave up and dropped its
+/// request, is handed over no longer: if it comes back after all, it is decoded like anybody else's.
+struct Awaited<'a> {
+    ledger: &'a Ledger,
+    waits: Vec<Wait>,
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let mut intake = self.ledger.lock();
+        self.waits.iter().filter(|wait| wait.slot.get().is_none()).for_each(|wait| intake.withdraw(wait));
     }
 }
 
@@ -377,5 +390,40 @@ fn decode(world: &World, key: &Key, value: Bytes, revision: Revision) -> Option<
             tracing::error!(%key, %error, "the store holds an object that cannot be read");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coracle_store::{Faults, Faulty, Memory};
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+
+    fn draft(kinds: &Kinds) -> Draft {
+        let json = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m","namespace":"a"}}"#;
+        let kind = kinds.of::<ConfigMap>().unwrap().clone();
+        let value = kind.codec.decode(json).unwrap();
+        let place = ObjectRef { resource: kind.storage.clone(), key: ObjectKey::new("a", "m") };
+        Draft { place, kind, version: Some((value, Bytes::from_static(json))), expect: Expect::Absent }
+    }
+
+    /// Refused, failed before and after the write: nothing of a commit that is over stays behind.
+    #[tokio::test]
+    async fn nothing_is_handed_over_that_nobody_waits_for() {
+        let store = Arc::new(Faulty::new(Memory::default(), 1));
+        let ledger = Ledger::open(store.clone(), Kinds::builtin()).await.unwrap();
+        let kinds = Kinds::builtin();
+        for faults in [
+            Faults { fail_before: 1.0, ..Faults::default() },
+            Faults { fail_after: 1.0, ..Faults::default() },
+            Faults::default(),
+        ] {
+            store.set(faults);
+            let answers = ledger.commit(vec![draft(&kinds)]).await;
+            assert!(matches!(answers.as_slice(), [Err(_)]), "the last finds what the second left");
+            assert!(ledger.lock().handed.is_empty());
+        }
+        assert!(ledger.feed().world().get::<ConfigMap>("a", "m").is_some(), "the write with the lost answer is seen");
     }
 }
