@@ -16,6 +16,14 @@ pub struct NamespaceLifecycle;
 
 #[async_trait]
 impl Admission for NamespaceLifecycle {
+    fn name(&self) -> &'static str {
+        "NamespaceLifecycle"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.operation != Operation::Update
+    }
+
     async fn admit(&self, attributes: &Attributes<'_>, _object: &mut dyn AnyResource) -> Result<(), Status> {
         if attributes.operation != Operation::Create || !attributes.kind.namespaced {
             return Ok(());

@@ -37,7 +37,7 @@ use coracle_core::{
 use self::ledger::{Draft, Refused};
 pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
 pub use self::subresource::scale;
-use crate::admission::{Admission, Attributes, Operation};
+use crate::admission::{Admission, Attributes, Hold, Notes, Operation};
 use crate::allocator::Allocator;
 use crate::auth::Auth;
 use crate::auth::reviews::is_review;
@@ -88,6 +88,8 @@ struct Call<'a> {
     options: &'a Options,
     user: &'a User,
     warnings: Vec<String>,
+    /// What admission left beside its verdicts.
+    notes: Notes,
     /// Whether an apply has settled who owns what.
     applied: bool,
 }
@@ -96,8 +98,9 @@ struct Call<'a> {
 enum Prepared {
     /// Nothing has to be committed.
     Done(Response),
-    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again.
-    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status> },
+    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again. What is held
+    /// is dropped when the draft is in the world, or refused.
+    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status>, held: Vec<Hold> },
 }
 
 impl Pipeline {
@@ -136,9 +139,10 @@ impl Pipeline {
         for _ in 0..ATTEMPTS_MAX {
             match self.prepare(&mut request).await? {
                 Prepared::Done(response) => return Ok(response),
-                Prepared::Draft { draft, effect, warnings, taken } => {
+                Prepared::Draft { draft, effect, warnings, taken, held } => {
                     let place = draft.place.clone();
                     let result = self.ledger.commit(vec![draft]).await.pop();
+                    drop(held);
                     match self.finish(&place, result, effect, warnings, taken) {
                         Some(answer) => return answer,
                         None => continue,
@@ -218,7 +222,8 @@ impl Pipeline {
             return Err(Status::bad_request("an empty namespace may not be set during creation"));
         }
         let rules = rules::lookup(&stored.group, &stored.version, &stored.kind);
-        Ok(Call { world, kind, stored, rules, target, options, user, warnings: Vec::new(), applied: false })
+        let (warnings, notes) = (Vec::new(), Notes::default());
+        Ok(Call { world, kind, stored, rules, target, options, user, warnings, notes, applied: false })
     }
 
     async fn admit(
@@ -228,9 +233,11 @@ impl Pipeline {
         old: Option<&Object>,
         object: &mut dyn AnyResource,
     ) -> Result<(), Status> {
-        let attributes = call.attributes(operation, old);
+        let attributes = call.attributes(operation, old, self.ledger.feed());
         for plugin in &self.admission {
-            plugin.admit(&attributes, object).await?;
+            if plugin.concerns(&attributes) {
+                plugin.admit(&attributes, object).await?;
+            }
         }
         Ok(())
     }
@@ -242,17 +249,37 @@ impl Pipeline {
         old: Option<&Object>,
         object: Option<&dyn AnyResource>,
     ) -> Result<(), Status> {
-        let attributes = call.attributes(operation, old);
+        let attributes = call.attributes(operation, old, self.ledger.feed());
         for plugin in &self.admission {
-            plugin.review(&attributes, object).await?;
+            if plugin.concerns(&attributes) {
+                plugin.review(&attributes, object).await?;
+            }
         }
         Ok(())
     }
 }
 
 impl Call<'_> {
-    fn attributes<'a>(&'a self, operation: Operation, old: Option<&'a Object>) -> Attributes<'a> {
-        Attributes { operation, kind: &self.kind, target: self.target, old, user: self.user, world: &self.world }
+    fn attributes<'a>(&'a self, operation: Operation, old: Option<&'a Object>, feed: &'a Feed) -> Attributes<'a> {
+        Attributes {
+            operation,
+            kind: &self.kind,
+            target: self.target,
+            old,
+            user: self.user,
+            world: &self.world,
+            feed,
+            dry_run: self.options.dry_run,
+            notes: &self.notes,
+        }
+    }
+
+    /// What the client is told, and what is held until the change is made.
+    fn take_notes(&mut self) -> (Vec<String>, Vec<Hold>) {
+        let (told, held) = self.notes.take();
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.extend(told);
+        (warnings, held)
     }
 
     fn place(&self) -> ObjectRef {
@@ -270,12 +297,13 @@ impl Call<'_> {
 
     /// Answers a request without committing: for dry runs and for changes that change nothing.
     fn done(&mut self, object: Arc<Object>, effect: Effect) -> Prepared {
-        let warnings = std::mem::take(&mut self.warnings);
+        let (warnings, _) = self.take_notes();
         Prepared::Done(Response { object: Some(object), objects: Vec::new(), effect, warnings })
     }
 
     fn draft(&mut self, draft: Draft, effect: Effect, taken: Option<Status>) -> Prepared {
-        Prepared::Draft { draft, effect, warnings: std::mem::take(&mut self.warnings), taken }
+        let (warnings, held) = self.take_notes();
+        Prepared::Draft { draft, effect, warnings, taken, held }
     }
 
     /// A draft of a new version, or its answer if this is a dry run.
@@ -343,7 +371,7 @@ impl Pipeline {
     /// Prepares requests one after another, commits their drafts at once, and repeats those that another writer overtook.
     async fn run_together(&self, mut requests: Vec<Request>) -> Vec<Result<Response, Status>> {
         let mut answers: Vec<Option<Result<Response, Status>>> = Vec::with_capacity(requests.len());
-        let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
+        let (mut drafts, mut waiting, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for (index, request) in requests.iter_mut().enumerate() {
             if matches!(request.action, Action::DeleteCollection { .. }) {
                 answers.push(None);
@@ -351,15 +379,17 @@ impl Pipeline {
             }
             answers.push(match self.prepare(request).await {
                 Ok(Prepared::Done(response)) => Some(Ok(response)),
-                Ok(Prepared::Draft { draft, effect, warnings, taken }) => {
+                Ok(Prepared::Draft { draft, effect, warnings, taken, mut held }) => {
                     waiting.push((index, draft.place.clone(), effect, warnings, taken));
                     drafts.push(draft);
+                    holds.append(&mut held);
                     None
                 }
                 Err(status) => Some(Err(status)),
             });
         }
         let results = self.ledger.commit(drafts).await;
+        drop(holds);
         for ((index, place, effect, warnings, taken), result) in waiting.into_iter().zip(results) {
             if let Some(answer) = answers.get_mut(index) {
                 *answer = self.finish(&place, Some(result), effect, warnings, taken);

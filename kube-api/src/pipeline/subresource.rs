@@ -184,6 +184,7 @@ impl Pipeline {
         let mut inner = Call {
             target: &whole,
             warnings: Vec::new(),
+            notes: crate::admission::Notes::default(),
             world: call.world.clone(),
             kind: call.kind.clone(),
             stored: call.stored.clone(),
