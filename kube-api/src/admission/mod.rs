@@ -4,23 +4,46 @@
 //! the object is valid, each may still refuse it ([`Admission::review`]). What a plugin wants told or kept beside its verdict
 //! goes into the [`Notes`] of the change.
 
+mod always_pull_images;
+mod certificates;
+mod claim_resize;
+mod default_classes;
 mod default_tolerations;
+mod extended_resource_toleration;
+mod limit_ranger;
 mod namespace_lifecycle;
+mod node_restriction;
 mod notes;
+mod pod_security;
 mod priority;
+mod resource_quota;
+mod runtime_class;
 mod service_account;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use coracle_core::rbac::{Access, Place};
 use coracle_core::{AnyResource, Entropy, Feed, Kind, Object, Status, Target, User, World};
 
+pub use always_pull_images::AlwaysPullImages;
+pub use certificates::{CertificateApproval, CertificateSigning, CertificateSubjectRestriction, TrustBundleAttest};
+pub use claim_resize::ClaimResize;
+pub use default_classes::{DefaultIngressClass, DefaultStorageClass};
 pub use default_tolerations::DefaultTolerations;
+pub use extended_resource_toleration::ExtendedResourceToleration;
+pub use limit_ranger::LimitRanger;
 pub use namespace_lifecycle::NamespaceLifecycle;
+pub use node_restriction::NodeRestriction;
 pub(crate) use notes::Hold;
 pub use notes::Notes;
+pub use pod_security::{Exemptions, PodSecurity};
 pub use priority::Priority;
+pub use resource_quota::ResourceQuotas;
+pub use runtime_class::RuntimeClasses;
 pub use service_account::ServiceAccounts;
+
+use crate::auth::{Authorizer, is_master};
 
 /// What kind of change is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +57,6 @@ pub enum Operation {
 }
 
 /// What a plugin may know of a change.
-#[derive(Debug)]
 pub struct Attributes<'a> {
     /// What kind of change.
     pub operation: Operation,
@@ -50,10 +72,23 @@ pub struct Attributes<'a> {
     pub world: &'a World,
     /// The running world, for plugins that must see what others did meanwhile.
     pub feed: &'a Feed,
+    /// Tells who may do what, for plugins that ask for rights of their own.
+    pub authorizer: &'a dyn Authorizer,
     /// Whether everything but the commit is wanted.
     pub dry_run: bool,
     /// What to tell and to keep.
     pub notes: &'a Notes,
+}
+
+impl std::fmt::Debug for Attributes<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { operation, target, .. } = self;
+        formatter
+            .debug_struct("Attributes")
+            .field("operation", operation)
+            .field("target", target)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Attributes<'_> {
@@ -61,6 +96,11 @@ impl Attributes<'_> {
     #[must_use]
     pub fn forbid(&self, why: impl std::fmt::Display) -> Status {
         Status::forbidden(&self.kind.group_resource(), &self.target.name, why)
+    }
+
+    /// Whether whoever asks may do something.
+    pub async fn may(&self, verb: &str, place: Place<'_>) -> bool {
+        is_master(self.user) || self.authorizer.authorize(self.user, &Access::resource(verb, place)).await.is_allowed()
     }
 
     /// Whether the change creates an object of this collection, rather than something below one.
@@ -120,5 +160,22 @@ pub fn serving(entropy: Arc<Entropy>) -> Vec<Box<dyn Admission>> {
 }
 
 fn chain(service_accounts: ServiceAccounts) -> Vec<Box<dyn Admission>> {
-    vec![Box::new(NamespaceLifecycle), Box::new(service_accounts), Box::new(Priority), Box::new(DefaultTolerations)]
+    vec![
+        Box::new(NamespaceLifecycle),
+        Box::new(LimitRanger),
+        Box::new(service_accounts),
+        Box::new(NodeRestriction),
+        Box::new(PodSecurity::default()),
+        Box::new(Priority),
+        Box::new(DefaultTolerations),
+        Box::new(DefaultStorageClass),
+        Box::new(ClaimResize),
+        Box::new(RuntimeClasses),
+        Box::new(CertificateApproval),
+        Box::new(CertificateSigning),
+        Box::new(TrustBundleAttest),
+        Box::new(CertificateSubjectRestriction),
+        Box::new(DefaultIngressClass),
+        Box::new(ResourceQuotas::default()),
+    ]
 }

@@ -11,6 +11,8 @@ use k8s_openapi::api::core::v1::{
 
 use super::{Admission, Attributes};
 
+/// Marks pods that a node shows for those it runs by itself; they are as the node says.
+const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Where containers find their token.
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// An hour and a little, by which upstream tells tokens that admission mounted from those that were asked for.
@@ -43,6 +45,9 @@ impl Admission for ServiceAccounts {
 
     async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
         let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
+        if pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR)) {
+            return Ok(());
+        }
         let Some(spec) = &mut pod.spec else { return Ok(()) };
         if spec.service_account_name.as_deref().unwrap_or("").is_empty() {
             spec.service_account_name = Some("default".to_owned());

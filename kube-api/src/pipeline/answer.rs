@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::subresource::order;
 use super::{Call, Pipeline, Prepared};
+use crate::admission::Operation;
 use crate::auth::escalation::{self, Write};
 use crate::auth::reviews::Question;
 use crate::auth::token::{Asking, claims_for};
@@ -25,9 +26,10 @@ impl Pipeline {
     }
 
     /// Gives a token of a ServiceAccount.
-    pub(super) fn token(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
+    pub(super) async fn token(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
         let tokens = self.auth.tokens.as_ref().ok_or_else(Status::no_such_path)?;
         let mut request: TokenRequest = order(body)?;
+        self.review(call, Operation::Create, None, Some(&request)).await?;
         let (issuer, world, target) = (tokens.issuer(), &call.world, call.target);
         let (id, now) = (self.entropy.uid(), self.clock.now());
         let asking = Asking { issuer, world, namespace: &target.namespace, name: &target.name, id, now };

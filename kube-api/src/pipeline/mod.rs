@@ -185,7 +185,7 @@ impl Pipeline {
         let below = target.subresource.clone();
         match (action, &*below) {
             (Action::Create(body), "") if !call.kind.is_stored() => self.answer(&mut call, body).await,
-            (Action::Create(body), "token") => self.token(&mut call, body),
+            (Action::Create(body), "token") => self.token(&mut call, body).await,
             (Action::Create(body), "") => self.create(&mut call, body).await,
             (Action::Create(body), "binding") => self.bind(&mut call, body).await,
             (Action::Create(body), "eviction") => self.evict(&mut call, body).await,
@@ -226,6 +226,21 @@ impl Pipeline {
         Ok(Call { world, kind, stored, rules, target, options, user, warnings, notes, applied: false })
     }
 
+    fn attributes<'a>(&'a self, call: &'a Call<'_>, operation: Operation, old: Option<&'a Object>) -> Attributes<'a> {
+        Attributes {
+            operation,
+            kind: &call.kind,
+            target: call.target,
+            old,
+            user: call.user,
+            world: &call.world,
+            feed: self.ledger.feed(),
+            authorizer: &*self.auth.authorizer,
+            dry_run: call.options.dry_run,
+            notes: &call.notes,
+        }
+    }
+
     async fn admit(
         &self,
         call: &Call<'_>,
@@ -233,7 +248,7 @@ impl Pipeline {
         old: Option<&Object>,
         object: &mut dyn AnyResource,
     ) -> Result<(), Status> {
-        let attributes = call.attributes(operation, old, self.ledger.feed());
+        let attributes = self.attributes(call, operation, old);
         for plugin in &self.admission {
             if plugin.concerns(&attributes) {
                 plugin.admit(&attributes, object).await?;
@@ -249,7 +264,7 @@ impl Pipeline {
         old: Option<&Object>,
         object: Option<&dyn AnyResource>,
     ) -> Result<(), Status> {
-        let attributes = call.attributes(operation, old, self.ledger.feed());
+        let attributes = self.attributes(call, operation, old);
         for plugin in &self.admission {
             if plugin.concerns(&attributes) {
                 plugin.review(&attributes, object).await?;
@@ -260,20 +275,6 @@ impl Pipeline {
 }
 
 impl Call<'_> {
-    fn attributes<'a>(&'a self, operation: Operation, old: Option<&'a Object>, feed: &'a Feed) -> Attributes<'a> {
-        Attributes {
-            operation,
-            kind: &self.kind,
-            target: self.target,
-            old,
-            user: self.user,
-            world: &self.world,
-            feed,
-            dry_run: self.options.dry_run,
-            notes: &self.notes,
-        }
-    }
-
     /// What the client is told, and what is held until the change is made.
     fn take_notes(&mut self) -> (Vec<String>, Vec<Hold>) {
         let (told, held) = self.notes.take();

@@ -22,3 +22,4 @@ pub use amounts::Amounts;
 pub(crate) use ledger::Ledger;
 pub use ledger::Used;
 pub use pod::{PodAmounts, pod_limits, pod_requests};
+pub use usage::is_extended;

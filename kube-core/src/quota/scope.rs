@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, Pod, PodAffinityTerm, ResourceQuotaSpec, ScopedResourceSelectorRequirement,
 };
 
-use super::amounts::Amounts;
+use crate::rules::quality_of_service;
 
 /// Whether a quota is about an object, as far as scopes tell. Scopes tell pods apart, and claims by their attributes' class; a
 /// quota with scopes is about nothing else.
@@ -69,15 +69,8 @@ fn selects(requirement: &ScopedResourceSelectorRequirement, held: &[&str]) -> bo
     }
 }
 
-/// Whether no container asks for cpu or memory. Source: `qos.ComputePodQOS`.
 fn is_best_effort(pod: &Pod) -> bool {
-    let Some(spec) = &pod.spec else { return true };
-    let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-    let resources = containers.filter_map(|container| container.resources.as_ref()).chain(&spec.resources);
-    let asks = |list: Option<&_>| {
-        Amounts::of(list).iter().any(|(name, amount)| matches!(name, "cpu" | "memory") && !amount.is_zero())
-    };
-    !resources.into_iter().any(|resources| asks(resources.requests.as_ref()) || asks(resources.limits.as_ref()))
+    quality_of_service(pod) == "BestEffort"
 }
 
 fn reaches_other_namespaces(pod: &Pod) -> bool {

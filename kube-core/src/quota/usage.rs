@@ -75,7 +75,8 @@ fn compute(requests: &Amounts, limits: &Amounts) -> Amounts {
 }
 
 /// Whether a resource is of somebody's own making: it has a domain, and not Kubernetes' own.
-fn is_extended(name: &str) -> bool {
+#[must_use]
+pub fn is_extended(name: &str) -> bool {
     name.split_once('/').is_some_and(|(domain, _)| !domain.ends_with("kubernetes.io") && !name.starts_with("requests."))
 }
 
