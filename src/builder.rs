@@ -7,13 +7,14 @@ use std::sync::Arc;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::openapi::Published;
+use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::{Controller, ErasedController, erase};
 use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds};
 use coracle_node::agent::{Node, Router};
 use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
-use coracle_store::{Memory, Store};
+use coracle_store::{Encrypted, KeyRange, Memory, SealingKey, Store};
 use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -34,6 +35,7 @@ use crate::tokens::ClusterTokens;
 /// default scheduler, no nodes, no listening socket.
 pub struct Builder {
     store: Arc<dyn Store>,
+    sealed: Option<Sealed>,
     seed: Option<u64>,
     virtual_time: bool,
     kinds: Kinds,
@@ -46,10 +48,28 @@ pub struct Builder {
     address: Option<SocketAddr>,
 }
 
+/// What of the store is sealed, and with which keys.
+struct Sealed {
+    resources: Vec<GroupResource>,
+    key: SealingKey,
+    older: Vec<SealingKey>,
+}
+
+impl Sealed {
+    /// Wraps a store, and seals what is in it under no key or an older one.
+    async fn seal(self, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Error> {
+        let ranges = self.resources.iter().map(|resource| KeyRange::prefix(collection_prefix(resource))).collect();
+        let store = Encrypted::rotated(store, ranges, self.key, self.older);
+        store.reseal().await?;
+        Ok(Arc::new(store))
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
             store: Arc::new(Memory::default()),
+            sealed: None,
             seed: None,
             virtual_time: false,
             kinds: Kinds::builtin(),
@@ -75,6 +95,20 @@ impl Builder {
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Arc::new(store);
+        self
+    }
+
+    /// Keeps the objects of some resources encrypted (AES-256-GCM) in the store, whichever it is. What the store holds unsealed,
+    /// or sealed with one of the `older` keys, is sealed anew with `key` when the cluster starts: after that the older keys are
+    /// no longer needed. Default: nothing is encrypted.
+    #[must_use]
+    pub fn encrypt(
+        mut self,
+        resources: impl IntoIterator<Item = GroupResource>,
+        key: SealingKey,
+        older: Vec<SealingKey>,
+    ) -> Self {
+        self.sealed = Some(Sealed { resources: resources.into_iter().collect(), key, older });
         self
     }
 
@@ -185,7 +219,11 @@ impl Builder {
             None => coracle_api::admission::builtin(),
         };
         admission.extend(self.admission);
-        let ledger = Ledger::open(self.store, self.kinds).await?;
+        let store = match self.sealed {
+            Some(sealed) => sealed.seal(self.store).await?,
+            None => self.store,
+        };
+        let ledger = Ledger::open(store, self.kinds).await?;
         let mut auth = Auth::new(ledger.feed().clone());
         if let Some(tokens) = door.as_mut().and_then(|door| door.tokens(ledger.feed(), &clock)) {
             auth = auth.with_tokens(tokens);

@@ -207,3 +207,32 @@ async fn many_clusters_live_in_one_process() {
         assert_eq!(names[0].metadata.name, Some(format!("only-in-{number}")));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_sealed_in_the_store_and_keys_rotate() {
+    use coracle::k8s_openapi::api::core::v1::Secret;
+    use coracle::store::{At, KeyRange, SealingKey, Store as _};
+    let store = Arc::new(Memory::default());
+    let key = |name, byte| SealingKey::new(name, &[byte; 32]).unwrap();
+    let start = async |builder: coracle::Builder| builder.virtual_time().store(store.clone()).start().await.unwrap();
+    let kept = async || {
+        let page = store.range(KeyRange::all(), At::Latest, usize::MAX).await.unwrap();
+        page.items.into_iter().filter(|item| item.key.as_str().unwrap().contains("/secrets/")).map(|item| item.value)
+    };
+    let resources = || [coracle::GroupResource::of::<Secret>()];
+    let secret: Secret = from(json!({"metadata": {"name": "s"}, "stringData": {"password": "hunter2"}}));
+
+    let cluster = start(Cluster::builder()).await;
+    cluster.api().namespaced::<Secret>("default").create(secret).await.unwrap();
+    cluster.shutdown().await;
+    assert!(kept().await.all(|value| value.starts_with(b"{")));
+    for (key, older) in [(key("a", 1), vec![]), (key("b", 2), vec![key("a", 1)]), (key("b", 2), vec![])] {
+        let cluster = start(Cluster::builder().encrypt(resources(), key, older)).await;
+        let read = cluster.api().namespaced::<Secret>("default").get("s").unwrap();
+        assert_eq!(read.data.as_ref().unwrap()["password"].0, b"hunter2");
+        cluster.shutdown().await;
+        assert!(kept().await.all(|value| value.starts_with(b"k8s:enc:aesgcm:v1:")));
+    }
+    let wrong = Cluster::builder().store(store.clone()).encrypt(resources(), key("a", 1), vec![]).start().await;
+    assert!(matches!(wrong, Err(coracle::Error::Store(_))));
+}
