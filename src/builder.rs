@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use coracle_api::auth::Auth;
@@ -46,6 +47,7 @@ pub struct Builder {
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
+    keys: Option<PathBuf>,
 }
 
 /// What of the store is sealed, and with which keys.
@@ -80,6 +82,7 @@ impl Default for Builder {
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
+            keys: None,
         }
     }
 }
@@ -199,6 +202,15 @@ impl Builder {
         self
     }
 
+    /// Keeps the certificate authority and the key of ServiceAccount tokens in a folder (`ca.crt`, `ca.key`, `sa.key`, made at the
+    /// first start), so that certificates and tokens stay good when a cluster that [serves](Self::serve) starts again.
+    /// Default: new ones at each start.
+    #[must_use]
+    pub fn keys_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keys = Some(folder.into());
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -210,7 +222,7 @@ impl Builder {
         let clock: Arc<dyn Clock> =
             if self.virtual_time { Arc::new(VirtualClock::default()) } else { Arc::new(SystemClock) };
         let mut door = match self.address {
-            Some(address) => Some(Door::open(address, &*clock).await.map_err(Error::Serve)?),
+            Some(address) => Some(Door::open(address, self.keys.as_deref(), &*clock).await.map_err(Error::Serve)?),
             None => None,
         };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
