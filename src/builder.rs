@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coracle_api::audit::Audit;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::openapi::Published;
@@ -48,6 +49,7 @@ pub struct Builder {
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
     keys: Option<PathBuf>,
+    audit: Option<Audit>,
 }
 
 /// What of the store is sealed, and with which keys.
@@ -83,6 +85,7 @@ impl Default for Builder {
             nodes: Vec::new(),
             address: None,
             keys: None,
+            audit: None,
         }
     }
 }
@@ -211,6 +214,13 @@ impl Builder {
         self
     }
 
+    /// Records what is asked over the network. Default: nothing.
+    #[must_use]
+    pub fn audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -283,7 +293,11 @@ impl Builder {
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
-        let server = Arc::new(server.with_open_api(published).with_metrics(metrics));
+        let server = server.with_open_api(published).with_metrics(metrics);
+        let server = Arc::new(match self.audit {
+            Some(audit) => server.with_audit(audit),
+            None => server,
+        });
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })
     }
