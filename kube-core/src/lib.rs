@@ -9,6 +9,8 @@
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
+//! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
+//! | [`rbac`] | who may do what |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
@@ -24,6 +26,7 @@ pub mod limits;
 pub mod object;
 pub mod patch;
 pub mod pod_security;
+pub mod placement;
 pub mod protobuf;
 pub mod quantity;
 pub mod quota;
@@ -32,6 +35,7 @@ pub mod request;
 pub mod resource;
 pub mod revision;
 pub mod rules;
+pub mod schedule;
 pub mod schema;
 pub mod selector;
 pub mod status;

@@ -3,6 +3,7 @@
 
 mod access;
 mod admission;
+mod audit;
 mod custom;
 mod harness;
 mod kube_client;
