@@ -10,7 +10,6 @@
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
 //! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
-//! | [`rbac`] | who may do what |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
