@@ -1,22 +1,29 @@
 //! What is decided about a change before it is made: one chain of small plugins.
 //!
 //! Every change passes the chain, whoever asks: first each plugin may complete the object ([`Admission::admit`]), then, once
-//! the object is valid, each may still refuse it ([`Admission::review`]).
+//! the object is valid, each may still refuse it ([`Admission::review`]). A plugin may wait for others, as webhooks do.
 
 mod default_tolerations;
 mod namespace_lifecycle;
+mod notes;
 mod priority;
 mod service_account;
+mod webhook;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use coracle_core::{AnyResource, Entropy, Kind, Object, Status, Target, User, World};
+use coracle_core::{AnyResource, Entropy, Kind, Object, Options, Status, Target, User, World};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
 pub use default_tolerations::DefaultTolerations;
 pub use namespace_lifecycle::NamespaceLifecycle;
+pub use notes::Notes;
 pub use priority::Priority;
 pub use service_account::ServiceAccounts;
+pub use webhook::{MutatingWebhooks, ValidatingWebhooks};
+
+use crate::outbound::Outbound;
 
 /// What kind of change is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +34,18 @@ pub enum Operation {
     Update,
     /// There is one, and it shall go.
     Delete,
+    /// Somebody wants a stream into something, such as a command in a pod. Only reviewed.
+    Connect,
 }
 
 /// What a plugin may know of a change.
-#[derive(Debug)]
+///
+/// For most subresources the object is the whole; for those with a body of their own (`scale`, `binding`, `eviction`, `token`,
+/// and what a `Connect` says) it is that body.
 pub struct Attributes<'a> {
     /// What kind of change.
     pub operation: Operation,
-    /// The kind of the object.
+    /// The kind that the path names, in the version asked.
     pub kind: &'a Kind,
     /// What the request is about.
     pub target: &'a Target,
@@ -44,6 +55,22 @@ pub struct Attributes<'a> {
     pub user: &'a User,
     /// Everything at the newest revision.
     pub world: &'a World,
+    /// How the request is carried out: dry run, field manager.
+    pub options: &'a Options,
+    /// How it is deleted, for deletes.
+    pub deletion: Option<&'a DeleteOptions>,
+    /// Where to tell more than the decision.
+    pub notes: &'a Notes,
+    /// The way to others.
+    pub outbound: &'a dyn Outbound,
+    /// The cluster's ids.
+    pub entropy: &'a Entropy,
+}
+
+impl std::fmt::Debug for Attributes<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:?} {:?} by {}", self.operation, self.target, self.user.name)
+    }
 }
 
 /// One plugin of the chain. Both methods are optional.
@@ -79,5 +106,12 @@ pub fn serving(entropy: Arc<Entropy>) -> Vec<Box<dyn Admission>> {
 }
 
 fn chain(service_accounts: ServiceAccounts) -> Vec<Box<dyn Admission>> {
-    vec![Box::new(NamespaceLifecycle), Box::new(service_accounts), Box::new(Priority), Box::new(DefaultTolerations)]
+    vec![
+        Box::new(NamespaceLifecycle),
+        Box::new(service_accounts),
+        Box::new(Priority),
+        Box::new(DefaultTolerations),
+        Box::new(MutatingWebhooks),
+        Box::new(ValidatingWebhooks),
+    ]
 }
