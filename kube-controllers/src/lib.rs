@@ -9,6 +9,7 @@
 //! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
 //! | [`job`], [`cron_job`], [`time_to_live`] | work that ends, work by the clock, and what is deleted when it is old |
 //! | [`endpoints`] | where the traffic of a Service goes |
+//! | [`storage_protection`] | claims and volumes that stay until nobody uses them |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`disruption_budget`], [`resource_quota`] | how many pods may be evicted, how much is used of quotas |
 //! | [`cluster_role_aggregation`] | roles that gather the rules of others |
@@ -41,6 +42,7 @@ mod portion;
 pub mod replica_set;
 pub mod resource_quota;
 pub mod stateful_set;
+pub mod storage_protection;
 pub mod template_hash;
 #[cfg(test)]
 mod testing;

@@ -42,7 +42,7 @@ impl Admission for NodeRestriction {
     }
 
     fn concerns(&self, attributes: &Attributes<'_>) -> bool {
-        node::is_node(attributes.user)
+        attributes.operation != Operation::Connect && node::is_node(attributes.user)
     }
 
     async fn review(&self, attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> Result<(), Status> {
@@ -94,12 +94,6 @@ impl Restriction<'_> {
         self.attributes.old?.get()
     }
 
-    /// The name of the object, which a create has in its body.
-    fn name(&self) -> &str {
-        let in_body = self.object.and_then(|object| object.metadata().name.as_deref());
-        in_body.unwrap_or(&self.attributes.target.name)
-    }
-
     fn pod(&self) -> Verdict {
         let node = self.node;
         match self.attributes.operation {
@@ -107,7 +101,7 @@ impl Restriction<'_> {
             Operation::Delete => need(self.runs_here(self.old()), || {
                 format!("node {node:?} can only delete pods with spec.nodeName set to itself")
             }),
-            Operation::Update => {
+            Operation::Update | Operation::Connect => {
                 Err(format!("unexpected operation \"UPDATE\", node {node:?} can only create and delete mirror pods"))
             }
         }
@@ -176,13 +170,15 @@ impl Restriction<'_> {
     }
 
     fn eviction(&self) -> Verdict {
-        need(self.runs_here(self.old()), || {
+        let target = &self.attributes.target;
+        let pod: Option<Arc<Pod>> = self.attributes.world.get(&target.namespace, &target.name);
+        need(self.runs_here(pod.as_deref()), || {
             format!("node {} can only evict pods with spec.nodeName set to itself", self.node)
         })
     }
 
     fn node(&self) -> Verdict {
-        let (node, name) = (self.node, self.name());
+        let (node, name) = (self.node, self.attributes.name());
         need(name == node, || format!("node {node:?} is not allowed to modify node {name:?}"))?;
         let Some(new) = self.new::<Node>() else { return Ok(()) };
         let old = self.old::<Node>();
@@ -264,7 +260,9 @@ impl Restriction<'_> {
     }
 
     fn named_like_node(&self, what: &str) -> Verdict {
-        need(self.name() == self.node, || format!("can only access {what} with the same name as the requesting node"))
+        need(self.attributes.name() == self.node, || {
+            format!("can only access {what} with the same name as the requesting node")
+        })
     }
 }
 

@@ -75,7 +75,7 @@ impl Admission for ResourceQuotas {
             let (ticket, place) = (ticket.clone(), place.clone());
             mine.push(Reservation { ticket, quota: quota.key(), place, base, change });
         }
-        if !mine.is_empty() && !attributes.dry_run {
+        if !mine.is_empty() && !attributes.options.dry_run {
             reservations.append(&mut mine);
             attributes.notes.hold(Guard(self.0.clone(), ticket));
         }

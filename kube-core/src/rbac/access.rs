@@ -54,7 +54,7 @@ impl<'a> Access<'a> {
     #[must_use]
     pub fn of(request: &'a Request) -> Self {
         let verb = match request.action {
-            Action::Create(_) => "create",
+            Action::Create(_) | Action::Connect(_) => "create",
             Action::Update(_) | Action::Edit(_) => "update",
             Action::Patch(_) => "patch",
             Action::Delete(_) => "delete",

@@ -17,7 +17,8 @@
 //! Deployment, StatefulSet, DaemonSet, Job, CronJob, Service, Endpoints, EndpointSlice, ConfigMap, Secret, Namespace,
 //! Node, ServiceAccount, Event (core), Lease, PodDisruptionBudget, PriorityClass, StorageClass, NetworkPolicy, RBAC,
 //! ControllerRevision, RuntimeClass. The most common checks: Event (events.k8s.io), PersistentVolume,
-//! PersistentVolumeClaim, Ingress, IngressClass, HorizontalPodAutoscaler, LimitRange, ResourceQuota. Metadata only (and the usual
+//! PersistentVolumeClaim, Ingress, IngressClass, HorizontalPodAutoscaler, LimitRange, ResourceQuota. Webhook configurations and
+//! APIService: all but match conditions. Metadata only (and the usual
 //! care of spec, status and generation): the kinds listed in `plain`.
 //!
 //! Source: `pkg/apis/*/v1/defaults.go`, `pkg/apis/*/validation`, `pkg/registry/*/strategy.go`.
@@ -65,6 +66,7 @@ mod storage_class;
 mod table;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use pod::quality_of_service;
 pub use same::same;
