@@ -53,13 +53,13 @@ async fn a_deployment_gets_what_the_quota_leaves() {
     );
 
     deployments.until("web", |web| failure(web).is_some() && available(web) == Some(2)).await.unwrap();
-    let told = failure(deployments.get("web").await.ok().as_deref()).unwrap();
+    let told = failure(deployments.get("web").ok().as_deref()).unwrap();
     assert!(told.starts_with("FailedCreate: pods \"web-"), "{told}");
     assert!(
         told.ends_with("is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"),
         "{told}"
     );
-    assert_eq!(cluster.api().namespaced::<Pod>("default").list().await.unwrap().len(), 2);
+    assert_eq!(cluster.api().namespaced::<Pod>("default").list().len(), 2);
     quotas.until("q", |quota| quota.and_then(used) == Some("2")).await.unwrap();
 
     quotas

@@ -15,7 +15,7 @@ use super::{Admission, Attributes, Operation};
 /// Pods that are looked at when the level of a namespace changes.
 const PODS_MAX: usize = 3000;
 
-/// Source: `k8s.io/pod-security-admission`. Whom `audit` concerns is not told, since there is no audit log.
+/// Source: `k8s.io/pod-security-admission`.
 #[derive(Clone, Debug, Default)]
 pub struct PodSecurity {
     /// What holds for namespaces without labels. Default: everything is privileged.
@@ -62,7 +62,7 @@ impl Admission for PodSecurity {
         let namespace = attributes.world.get::<Namespace>("", name);
         let labels = namespace.as_ref().and_then(|namespace| namespace.metadata.labels.as_ref());
         let (policy, _) = Policy::of(labels, self.defaults);
-        if policy.enforce.level == Level::Privileged && policy.warn.level == Level::Privileged {
+        if [policy.enforce, policy.audit, policy.warn].iter().all(|mode| mode.level == Level::Privileged) {
             return Ok(());
         }
         let Exemptions { users, namespaces, .. } = &self.exemptions;
@@ -104,6 +104,11 @@ impl PodSecurity {
                 let why = format!("violates PodSecurity \"{}\": {}", policy.enforce, details(&found));
                 return Err(attributes.forbid(why));
             }
+        }
+        let found = violations(policy.audit, metadata, spec);
+        if !found.is_empty() {
+            let what = format!("would violate PodSecurity \"{}\": {}", policy.audit, details(&found));
+            attributes.notes.annotate("pod-security.kubernetes.io/audit-violations", &what);
         }
         let found = violations(policy.warn, metadata, spec);
         if !found.is_empty() {
