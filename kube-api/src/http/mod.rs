@@ -38,6 +38,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::{self, Aggregation, Proxied};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
@@ -70,6 +71,7 @@ pub trait Metrics: Send + Sync + 'static {
 pub struct ApiServer {
     reader: Reader,
     auth: Auth,
+    aggregation: Arc<Aggregation>,
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
@@ -97,6 +99,7 @@ impl ApiServer {
         Self {
             reader: Reader::new(gateway, store),
             auth,
+            aggregation: Arc::default(),
             streams: None,
             open_api: None,
             metrics: None,
@@ -170,6 +173,13 @@ impl ApiServer {
         self
     }
 
+    /// With what is known of other API servers.
+    #[must_use]
+    pub fn with_aggregation(mut self, aggregation: Arc<Aggregation>) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
     /// With another way to webhooks and other API servers than the network.
     #[must_use]
     pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
@@ -198,6 +208,12 @@ impl ApiServer {
         let media_of_refusals = negotiate::media_of_refusals(&parts.headers);
         let answer = async {
             let user = self.admit(&info, &parts.headers, &caller).await?;
+            let world = self.reader.gateway().feed().world();
+            if let Some(service) = aggregation::remote(&world, parts.uri.path()) {
+                let shutdown = self.shutdown.clone();
+                let call = Proxied { service: &service, user: &user, parts: &parts, upgrade, shutdown };
+                return aggregation::proxy(self.reader.outbound(), call, body).await;
+            }
             if info.is_resource {
                 let kind = resources::route(self, &info)?;
                 let (info, query, headers) = (&info, &query, &parts.headers);
@@ -262,7 +278,7 @@ impl ApiServer {
         }
         let path = info.path.as_str();
         let world = self.reader.gateway().feed().world();
-        if let Some(answer) = discovery::answer(world.kinds(), path, headers, &self.address) {
+        if let Some(answer) = discovery::answer(&self.aggregation.kinds(&world), path, headers, &self.address) {
             return answer;
         }
         let is_shutting_down = self.shutdown.is_cancelled();
@@ -278,7 +294,7 @@ impl ApiServer {
                 Some(metrics) => Ok(respond::text(StatusCode::OK, metrics.text())),
                 None => Err(Status::no_such_path()),
             },
-            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(world.kinds()))),
+            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(&self.aggregation.kinds(&world)))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)

@@ -84,7 +84,7 @@ pub(crate) fn full(body: impl Into<Bytes>) -> RequestBody {
 }
 
 /// The error at the bottom: clients wrap what happened in words that say nothing more.
-fn root_cause(error: BoxError) -> BoxError {
+pub(crate) fn root_cause(error: BoxError) -> BoxError {
     let mut cause: &(dyn std::error::Error + 'static) = &*error;
     while let Some(below) = cause.source() {
         cause = below;

@@ -2,6 +2,7 @@
 //! endpoints are called instead. Source: apiserver `util/proxy.ResolveEndpoint`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use coracle_core::World;
 use k8s_openapi::api::core::v1::Service;
@@ -38,12 +39,8 @@ pub(crate) fn service(world: &World, namespace: &str, name: &str, port: u16) -> 
 
 /// The ready endpoints of a Service's named port.
 pub(crate) fn endpoints(world: &World, namespace: &str, name: &str, port: &str) -> Vec<SocketAddr> {
-    let slices = world.list_in::<EndpointSlice>(namespace).filter(|slice| {
-        let labels = slice.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get("kubernetes.io/service-name")).is_some_and(|owner| owner == name)
-    });
     let mut addresses = Vec::new();
-    for slice in slices {
+    for slice in slices(world, namespace, name) {
         let numbers = slice.ports.iter().flatten().filter(|found| found.name.as_deref().unwrap_or("") == port);
         let numbers: Vec<u16> = numbers.filter_map(|found| u16::try_from(found.port?).ok()).collect();
         let ready =
@@ -54,4 +51,16 @@ pub(crate) fn endpoints(world: &World, namespace: &str, name: &str, port: &str) 
         addresses.extend(ips.flat_map(|ip| numbers.iter().map(move |number| SocketAddr::new(ip, *number))));
     }
     addresses
+}
+
+/// The slices of a Service.
+pub(crate) fn slices<'a>(
+    world: &'a World,
+    namespace: &str,
+    name: &'a str,
+) -> impl Iterator<Item = Arc<EndpointSlice>> + use<'a> {
+    world.list_in::<EndpointSlice>(namespace).filter(move |slice| {
+        let labels = slice.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get("kubernetes.io/service-name")).is_some_and(|owner| owner == name)
+    })
 }
