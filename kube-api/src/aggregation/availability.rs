@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use coracle_core::{Gateway, GroupResource, Request, Status, Subscription, Target, World};
 use http::header::ACCEPT;
-use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -20,7 +20,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{APIService, A
 use serde_json::Value;
 
 use super::{Aggregation, is_remote, peer};
-use crate::outbound::{Outbound, authority, full, resolve, root_cause};
+use crate::outbound::{Outbound, authority, full, read_whole, resolve, root_cause};
 
 /// How often a server that answers is asked again. Source: the controller's resync period.
 const RECHECK_PERIOD: Duration = Duration::from_secs(30);
@@ -38,6 +38,15 @@ struct Verdict {
     message: String,
 }
 
+/// Source: the controller's words.
+const ALL_WELL: &str = "all checks passed";
+
+impl Verdict {
+    fn well(reason: &'static str, message: &str) -> Self {
+        Self { is_available: true, reason, message: message.to_owned() }
+    }
+}
+
 /// The last good answer of a server, and what it depended on.
 struct Seen {
     spec: APIServiceSpec,
@@ -45,8 +54,15 @@ struct Seen {
     at: Timestamp,
 }
 
+impl Seen {
+    fn is_recent(&self, spec: &APIServiceSpec, addresses: &[SocketAddr], now: Timestamp) -> bool {
+        let age = now.duration_since(self.at).unsigned_abs();
+        self.spec == *spec && self.addresses == addresses && age < RECHECK_PERIOD
+    }
+}
+
 /// Looks after APIServices for as long as it lives. One task runs this.
-pub async fn run(gateway: &dyn Gateway, outbound: &dyn Outbound, aggregation: &Aggregation) {
+pub async fn run(gateway: Arc<dyn Gateway>, outbound: Arc<dyn Outbound>, aggregation: Arc<Aggregation>) {
     let mut seen = BTreeMap::new();
     loop {
         let (world, changes) = gateway.feed().follow(Some(&GroupResource::of::<APIService>()));
@@ -60,20 +76,19 @@ pub async fn run(gateway: &dyn Gateway, outbound: &dyn Outbound, aggregation: &A
         }
         let mut all_well = true;
         for service in &services {
-            let verdict = check(gateway, outbound, aggregation, service, &mut seen).await;
+            let verdict = check(&*gateway, &*outbound, &aggregation, service, &mut seen).await;
             all_well &= verdict.is_available;
-            if let Err(status) = note(gateway, service, verdict).await
+            if let Err(status) = note(&*gateway, service, verdict).await
                 && !status.is_not_found()
             {
                 tracing::warn!(service = service.metadata.name, %status, "the state of an APIService could not be noted");
                 all_well = false;
             }
         }
-        let changed = changed(&mut awaited);
         match (has_remote, all_well) {
-            (false, true) => changed.await,
-            (_, false) => drop(tokio::time::timeout(RETRY_DELAY, changed).await),
-            (true, true) => drop(tokio::time::timeout(RECHECK_PERIOD, changed).await),
+            (false, true) => changed(&mut awaited).await,
+            (_, false) => drop(tokio::time::timeout(RETRY_DELAY, changed(&mut awaited)).await),
+            (true, true) => drop(tokio::time::timeout(RECHECK_PERIOD, changed(&mut awaited)).await),
         }
     }
 }
@@ -97,11 +112,9 @@ async fn check(
     service: &APIService,
     seen: &mut BTreeMap<String, Seen>,
 ) -> Verdict {
-    let well = |reason, message: &str| Verdict { is_available: true, reason, message: message.to_owned() };
     if !is_remote(service) {
-        return well("Local", "Local APIServices are always available");
+        return Verdict::well("Local", "Local APIServices are always available");
     }
-    let passed = || well("Passed", "all checks passed");
     let spec = service.spec.clone().unwrap_or_default();
     let name = service.metadata.name.clone().unwrap_or_default();
     let addresses = match endpoints(&gateway.feed().world(), &spec) {
@@ -109,18 +122,14 @@ async fn check(
         Err(verdict) => return verdict,
     };
     let now = gateway.clock().now();
-    let is_recent = |seen: &Seen| {
-        let age = now.duration_since(seen.at);
-        seen.spec == spec && seen.addresses == addresses && age.unsigned_abs() < RECHECK_PERIOD
-    };
-    if seen.get(&name).is_some_and(is_recent) {
-        return passed();
+    if seen.get(&name).is_some_and(|seen| seen.is_recent(&spec, &addresses, now)) {
+        return Verdict::well("Passed", ALL_WELL);
     }
     match tokio::time::timeout(TIMEOUT, ask(outbound, &spec)).await {
         Ok(Ok(document)) => {
             aggregation.learn(&name, document);
             seen.insert(name, Seen { spec, addresses, at: now });
-            passed()
+            Verdict::well("Passed", ALL_WELL)
         }
         failed => {
             seen.remove(&name);
@@ -185,32 +194,14 @@ async fn ask(outbound: &dyn Outbound, spec: &APIServiceSpec) -> Result<Value, St
     if !response.status().is_success() {
         return Err(format!("bad status from {url}: {}", response.status().as_u16()));
     }
-    let body = http_body_util::Limited::new(response.into_body(), DOCUMENT_BYTES_MAX);
-    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let body = read_whole(response.into_body(), DOCUMENT_BYTES_MAX).await.map_err(|error| error.to_string())?;
     // A server that is alive but says nothing of use is available all the same, as upstream finds.
     Ok(serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// Writes the condition, if it is news.
 async fn note(gateway: &dyn Gateway, service: &APIService, verdict: Verdict) -> Result<(), Status> {
-    let now = gateway.clock().now();
-    let wanted = |old: Option<&APIServiceCondition>| {
-        let status = if verdict.is_available { "True" } else { "False" };
-        let since = old.filter(|old| old.status == status).and_then(|old| old.last_transition_time.clone());
-        APIServiceCondition {
-            type_: "Available".to_owned(),
-            status: status.to_owned(),
-            reason: Some(verdict.reason.to_owned()),
-            message: Some(verdict.message.clone()),
-            last_transition_time: since.or(Some(coracle_core::time::whole_seconds(now))),
-        }
-    };
-    let conditions = service.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let old = conditions.into_iter().find(|condition| condition.type_ == "Available");
-    let condition = wanted(old);
-    if old == Some(&condition) {
-        return Ok(());
-    }
+    let Some(condition) = news(service, verdict, gateway.clock().now()) else { return Ok(()) };
     let edit = move |service: &mut APIService| {
         let conditions = service.status.get_or_insert_default().conditions.get_or_insert_default();
         conditions.retain(|known| known.type_ != condition.type_);
@@ -218,4 +209,20 @@ async fn note(gateway: &dyn Gateway, service: &APIService, verdict: Verdict) -> 
         Ok(())
     };
     gateway.execute(Request::edit(Target::of(service).below("status"), edit)).await.map(drop)
+}
+
+/// The condition that a verdict makes, if it differs from what is noted.
+fn news(service: &APIService, verdict: Verdict, now: Timestamp) -> Option<APIServiceCondition> {
+    let mut conditions = service.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let old = conditions.find(|condition| condition.type_ == "Available");
+    let status = if verdict.is_available { "True" } else { "False" };
+    let since = old.filter(|old| old.status == status).and_then(|old| old.last_transition_time.clone());
+    let condition = APIServiceCondition {
+        type_: "Available".to_owned(),
+        status: status.to_owned(),
+        reason: Some(verdict.reason.to_owned()),
+        message: Some(verdict.message),
+        last_transition_time: since.or(Some(coracle_core::time::whole_seconds(now))),
+    };
+    (old != Some(&condition)).then_some(condition)
 }

@@ -88,4 +88,3 @@ fn is_available(service: &APIService) -> bool {
     let conditions = service.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Available" && condition.status == "True")
 }
-

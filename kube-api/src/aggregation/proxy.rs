@@ -20,8 +20,16 @@ use crate::http::respond::text;
 use crate::outbound::{Outbound, authority};
 
 /// Headers that are for one connection only. Source: RFC 9110, 7.6.1.
-const HOP_BY_HOP: [&str; 8] =
-    ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"];
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// A request that is to be passed on.
 pub(crate) struct Proxied<'a> {

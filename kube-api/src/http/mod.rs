@@ -6,11 +6,12 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
-//! | [`streams`], `websocket` | logs, exec and attach |
+//! | [`streams`], `websocket`, `connect` | logs, exec and attach; what admission says to them |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
 
 pub mod body;
+mod connect;
 pub mod discovery;
 pub mod health;
 pub mod kubeconfig;
