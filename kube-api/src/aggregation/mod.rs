@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `proxy` | a request passed on, with who asks in its headers |
 //! | `availability` | whether APIServices can be reached, as their conditions say |
-//! | `discovery` | what they serve, merged into what is served here |
+//! | `discovery`, `open_api` | what they serve, merged into what is served here |
 //! | `register` | APIServices for what is served here, as upstream has them |
 //!
 //! Source: kube-aggregator.
 
 mod availability;
 mod discovery;
+mod open_api;
 mod proxy;
 mod register;
 
@@ -22,6 +23,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{APIService, A
 use serde_json::Value;
 
 pub use self::availability::run;
+pub(crate) use self::open_api::index as open_api_index;
 pub(crate) use self::proxy::{Proxied, proxy};
 pub use self::register::run as register;
 use crate::outbound::{Peer, Place, Trust};
@@ -54,8 +56,10 @@ impl Aggregation {
     }
 }
 
-/// The APIService that answers for a path such as `/apis/group/version/...`, unless this server does.
+/// The APIService that answers for a path such as `/apis/group/version/...`, or for its document below `/openapi/v3`, unless
+/// this server does.
 pub(crate) fn remote(world: &World, path: &str) -> Option<Arc<APIService>> {
+    let path = path.strip_prefix("/openapi/v3").unwrap_or(path);
     let (group, rest) = path.strip_prefix("/apis/")?.split_once('/')?;
     let version = rest.split('/').next().filter(|version| !version.is_empty())?;
     if world.count(&GroupResource::of::<APIService>()) == 0 {

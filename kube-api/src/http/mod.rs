@@ -298,6 +298,11 @@ impl ApiServer {
             "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(&self.aggregation.kinds(&world)))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
+                if path.trim_end_matches('/') == "/openapi/v3"
+                    && let Some(index) = aggregation::open_api_index(&world, &**open_api, query, headers).await
+                {
+                    return Ok(index);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),

@@ -1,5 +1,6 @@
 //! One JSON document posted, one read back: within a time limit, up to a size limit, redirects refused.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -82,13 +83,20 @@ pub(crate) fn full(body: impl Into<Bytes>) -> RequestBody {
     Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// The error at the bottom: clients wrap what happened in words that say nothing more.
+/// The error at the bottom: clients wrap what happened in words that say nothing more. A connection that ends too early is an
+/// `EOF`, as in Go.
 pub(crate) fn root_cause(error: BoxError) -> BoxError {
     let mut cause: &(dyn std::error::Error + 'static) = &*error;
-    while let Some(below) = cause.source() {
-        cause = below;
+    loop {
+        let ended = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind) == Some(ErrorKind::UnexpectedEof);
+        if ended || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            return "EOF".into();
+        }
+        match cause.source() {
+            Some(below) => cause = below,
+            None => return cause.to_string().into(),
+        }
     }
-    cause.to_string().into()
 }
 
 /// Source: apimachinery `errors.NewGenericServerResponse`.

@@ -64,3 +64,50 @@ pub(crate) fn slices<'a>(
         labels.and_then(|labels| labels.get("kubernetes.io/service-name")).is_some_and(|owner| owner == name)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use coracle_core::Kinds;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn world() -> World {
+        let mut world = World::new(Kinds::builtin());
+        let metadata =
+            |name: &str| json!({"namespace": "a", "name": name, "labels": {"kubernetes.io/service-name": "s"}});
+        let service = |name: &str, spec: Value| {
+            serde_json::from_value::<Service>(json!({"metadata": metadata(name), "spec": spec}))
+        };
+        let ports = json!([{"name": "web", "port": 443, "targetPort": "tls"}, {"name": "other", "port": 80}]);
+        world.insert(service("s", json!({"ports": ports})).unwrap()).unwrap();
+        world.insert(service("empty", json!({"ports": ports})).unwrap()).unwrap();
+        world.insert(service("away", json!({"type": "ExternalName", "externalName": "b.c"})).unwrap()).unwrap();
+        let slice = json!({
+            "metadata": metadata("s-1"), "addressType": "IPv4",
+            "ports": [{"name": "web", "port": 8443}, {"name": "other", "port": 8080}],
+            "endpoints": [
+                {"addresses": ["10.0.0.1"], "conditions": {"ready": true}},
+                {"addresses": ["10.0.0.2"], "conditions": {"ready": false}},
+                {"addresses": ["10.0.0.3"]},
+            ],
+        });
+        world.insert(serde_json::from_value::<EndpointSlice>(slice).unwrap()).unwrap();
+        world
+    }
+
+    #[test]
+    fn a_service_is_its_ready_endpoints() {
+        let world = world();
+        let addresses = ["10.0.0.1:8443", "10.0.0.3:8443"].map(|address| address.parse().unwrap());
+        assert_eq!(service(&world, "a", "s", 443), Ok(Resolved::Addresses(addresses.to_vec())));
+        assert_eq!(service(&world, "a", "away", 443), Ok(Resolved::Host("b.c".to_owned())));
+        for (name, port, expected) in [
+            ("none", 443, "service \"none\" not found"),
+            ("s", 444, "no service port 444 found for service \"s\""),
+            ("empty", 443, "no endpoints available for service \"empty\""),
+        ] {
+            assert_eq!(service(&world, "a", name, port), Err(expected.to_owned()));
+        }
+    }
+}
