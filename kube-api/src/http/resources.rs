@@ -12,7 +12,7 @@ use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
-use super::{ApiServer, streams, write};
+use super::{ApiServer, connect, streams, write};
 use crate::pipeline::scale;
 use crate::read::{Form, Selection, Shape};
 
@@ -77,7 +77,10 @@ impl Call<'_> {
     async fn dispatch(self, body: RequestBody) -> Result<Response<Body>, Status> {
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
-            ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,
+            ("exec" | "attach" | "portforward" | "proxy", _) => {
+                connect::admit(&self).await?;
+                streams::connect(self).await
+            }
             ("scale", "get") => self.scale().await,
             (_, "get") => self.get().await,
             (_, "list") => self.list().await,
