@@ -8,7 +8,6 @@ use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 use super::amounts::Amounts;
 use super::pod::{PodAmounts, pod_limits, pod_requests};
 use crate::kind::GroupResource;
-use crate::quantity::Quantity;
 
 /// Collections that quotas have counted under their own names since before `count/...`.
 const COUNTED: [&str; 6] =
@@ -162,6 +161,3 @@ pub(super) fn missing(pod: &Pod, limited: impl Fn(&str) -> bool) -> Option<Strin
     let silent: Vec<_> = silent.collect();
     (!silent.is_empty()).then(|| silent.join("; "))
 }
-
-/// Nothing of it.
-pub(super) const NOTHING: Quantity = Quantity::ZERO;
