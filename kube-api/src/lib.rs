@@ -11,6 +11,7 @@
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
+//! | [`spdy`] | the multiplexed connections of older clients and of port forwarding |
 //! | [`table`] | what `kubectl get` shows |
 //! | [`openapi`] | what the API looks like, for clients that ask |
 
@@ -25,6 +26,7 @@ pub mod openapi;
 pub mod pipeline;
 pub mod read;
 pub mod recorder;
+pub mod spdy;
 pub mod table;
 
 pub use admission::Admission;

@@ -6,7 +6,8 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
-//! | [`streams`], `websocket` | logs, exec and attach |
+//! | [`streams`] | logs, commands and connections of pods |
+//! | `proxy` | HTTP to pods, services and nodes |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
 
@@ -17,6 +18,7 @@ pub mod kubeconfig;
 pub mod negotiate;
 pub mod options;
 pub mod pki;
+mod proxy;
 pub mod query;
 pub mod request_info;
 mod resources;
@@ -24,7 +26,6 @@ pub mod respond;
 pub mod serve;
 pub mod service;
 pub mod streams;
-mod websocket;
 mod write;
 
 use std::sync::Arc;
@@ -192,8 +193,8 @@ impl ApiServer {
             let user = self.admit(&info, &parts.headers, &caller).await?;
             if info.is_resource {
                 let kind = resources::route(self, &info)?;
-                let (info, query, headers) = (&info, &query, &parts.headers);
-                resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
+                let (info, query, request, headers) = (&info, &query, &parts, &parts.headers);
+                resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
             } else {
                 self.answer_other(&info, &query, &parts.headers).await
             }
