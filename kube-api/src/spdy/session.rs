@@ -154,3 +154,146 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::spdy::headers::Headers;
+
+    /// A client, which writes what it likes and reads frames.
+    struct Client {
+        connection: DuplexStream,
+        compressor: Compressor,
+        decoder: Decoder,
+        received: BytesMut,
+    }
+
+    impl Client {
+        /// With a server that echoes what comes on accepted streams and refuses those of type `unwanted`.
+        fn start() -> (Self, JoinHandle<Result<(), Error>>) {
+            let (connection, server) = tokio::io::duplex(1 << 10);
+            let (source, sink) = tokio::io::split(server);
+            let serving = tokio::spawn(async move { serve(source, sink, echo).await });
+            let (compressor, decoder) = (Compressor::new().unwrap(), Decoder::default());
+            (Self { connection, compressor, decoder, received: BytesMut::new() }, serving)
+        }
+
+        async fn send(&mut self, frame: Frame) {
+            let mut bytes = BytesMut::new();
+            frame.encode(&mut bytes);
+            self.connection.write_all(&bytes).await.unwrap();
+        }
+
+        async fn open(&mut self, stream: u32, kind: &str) {
+            let headers: Headers = vec![("streamtype".to_owned(), kind.to_owned())];
+            let headers = self.compressor.write(&headers).unwrap();
+            self.send(Frame::SynStream { stream, fin: false, headers }).await;
+        }
+
+        async fn data(&mut self, stream: u32, text: &'static str, fin: bool) {
+            self.send(Frame::Data { stream, fin, payload: Bytes::from_static(text.as_bytes()) }).await;
+        }
+
+        /// The next frame, shortly.
+        async fn next(&mut self) -> String {
+            loop {
+                match self.decoder.decode(&mut self.received).unwrap() {
+                    Some(Frame::SynReply { stream, .. }) => return format!("{stream} accepted"),
+                    Some(Frame::Reset { stream, why }) => return format!("{stream} reset {why}"),
+                    Some(Frame::Data { stream, fin: true, payload }) if payload.is_empty() => {
+                        return format!("{stream} end");
+                    }
+                    Some(Frame::Data { stream, payload, .. }) => {
+                        return format!("{stream} {}", String::from_utf8_lossy(&payload));
+                    }
+                    Some(other) => return format!("{other:?}"),
+                    None if self.connection.read_buf(&mut self.received).await.unwrap() == 0 => return "gone".into(),
+                    None => {}
+                }
+            }
+        }
+
+        async fn expect(&mut self, frames: &[&str]) {
+            for frame in frames {
+                assert_eq!(self.next().await, *frame);
+            }
+        }
+    }
+
+    /// Done when a stream of type `last` has come.
+    async fn echo(mut streams: mpsc::Receiver<Stream>) {
+        while let Some(mut stream) = streams.recv().await {
+            match stream.header("streamtype") {
+                "unwanted" => stream.refuse().await,
+                "last" => return stream.accept().await,
+                _ => {
+                    stream.accept().await;
+                    tokio::spawn(async move {
+                        while let Some(bytes) = stream.input.recv().await {
+                            stream.output.write(bytes).await.unwrap();
+                        }
+                        stream.output.end().await;
+                    });
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn streams_are_carried_side_by_side() {
+        let (mut client, serving) = Client::start();
+        client.open(1, "echo").await;
+        client.open(3, "echo").await;
+        client.expect(&["1 accepted", "3 accepted"]).await;
+        client.data(3, "three", false).await;
+        client.expect(&["3 three"]).await;
+        client.data(1, "one", true).await;
+        client.expect(&["1 one", "1 end"]).await;
+        client.open(5, "unwanted").await;
+        client.expect(&["5 reset 3"]).await;
+        // Numbers only go up, and even ones are the server's.
+        client.open(5, "echo").await;
+        client.open(8, "echo").await;
+        client.expect(&["5 reset 1", "8 reset 1"]).await;
+        client.send(Frame::Ping(7)).await;
+        client.expect(&["Ping(7)"]).await;
+        client.data(99, "nobody's", false).await;
+        client.data(3, "more", true).await;
+        client.expect(&["3 more", "3 end"]).await;
+        drop(client);
+        serving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_done_leaves_the_client_time_to_read() {
+        let (mut client, serving) = Client::start();
+        client.open(1, "last").await;
+        client.expect(&["1 accepted", "gone"]).await;
+        serving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_more_streams_than_there_is_room_for() {
+        let (mut client, _serving) = Client::start();
+        let ids: Vec<u32> = (0..).map(|index| index * 2 + 1).take(STREAMS_MAX + 1).collect();
+        for id in &ids {
+            client.open(*id, "echo").await;
+            let is_last = ids.last() == Some(id);
+            client.expect(&[&*if is_last { format!("{id} reset 3") } else { format!("{id} accepted") }]).await;
+        }
+        // One that is over makes room.
+        client.send(Frame::Reset { stream: 1, why: 5 }).await;
+        client.open(9_999, "echo").await;
+        client.expect(&["9999 accepted"]).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_spdy_ends_the_connection() {
+        let (mut client, serving) = Client::start();
+        client.connection.write_all(&[0x80, 2, 0, 1, 0, 0, 0, 0]).await.unwrap();
+        assert!(matches!(serving.await.unwrap(), Err(Error::Version(2))));
+    }
+}
