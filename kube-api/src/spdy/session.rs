@@ -118,7 +118,7 @@ impl Reader {
             }
             Frame::Reset { stream, .. } => drop(self.streams.remove(&stream)),
             // Even numbers are answers.
-            Frame::Ping(id) if id % 2 == 1 => self.send(Frame::Ping(id)).await,
+            Frame::Ping(id) if !id.is_multiple_of(2) => self.send(Frame::Ping(id)).await,
             // Nobody asks for them, but the next ones are compressed with respect to them.
             Frame::SynReply { headers, .. } | Frame::Headers { headers, .. } => drop(self.headers.read(&headers)?),
             Frame::Ping(_) | Frame::GoAway { .. } | Frame::Other { .. } => {}
@@ -128,7 +128,7 @@ impl Reader {
 
     async fn open(&mut self, id: u32, fin: bool, headers: &[u8]) -> Result<(), Error> {
         let headers = self.headers.read(headers)?;
-        if id % 2 == 0 || id <= self.newest {
+        if id.is_multiple_of(2) || id <= self.newest {
             self.send(Frame::Reset { stream: id, why: PROTOCOL_ERROR }).await;
             return Ok(());
         }

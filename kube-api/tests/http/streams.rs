@@ -302,7 +302,7 @@ async fn exec_over_spdy() {
 async fn ports_over_spdy() {
     let serving = listen(&cluster().await);
     let (mut old, _) = Old::connect(&serving, "portforward", "portforward.k8s.io").await;
-    let mut pair = async |old: &mut Old, stream: u32, port: &str, request: &str| {
+    let pair = async |old: &mut Old, stream: u32, port: &str, request: &str| {
         for (stream, kind) in [(stream, "error"), (stream + 2, "data")] {
             old.open(stream, &[("streamtype", kind), ("port", port), ("requestid", request)]).await;
         }

@@ -2,6 +2,8 @@
 //!
 //! Source: Go's `httputil.ReverseProxy`, apimachinery `util/proxy` (`UpgradeAwareHandler`, `Transport`).
 
+use std::net::SocketAddr;
+
 use coracle_core::Status;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, UPGRADE};
@@ -34,6 +36,7 @@ const HOP_HEADERS: [&str; 9] = [
     "upgrade",
 ];
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Asks the target what the client asks.
 pub(super) async fn pass(mut call: Call<'_>, body: RequestBody, target: Target) -> Result<Response<Body>, Status> {
@@ -100,12 +103,22 @@ fn outgoing(call: &Call<'_>, body: RequestBody, upgrades: bool) -> Result<Reques
     if let Ok(asked) = HeaderValue::from_str(&call.info.path) {
         headers.insert(FORWARDED_URI, asked);
     }
+    if let Some(route) = route(call).and_then(|route| HeaderValue::from_str(&route).ok()) {
+        headers.insert(FORWARDED_FOR, route);
+    }
     if upgrades && let Some(upgrade) = call.headers.get(UPGRADE) {
         headers.insert(UPGRADE, upgrade.clone());
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     }
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// By which addresses the request came, the last of them the one that is known.
+fn route(call: &Call<'_>) -> Option<String> {
+    let peer = call.request.extensions.get::<SocketAddr>()?.ip().to_string();
+    let before = call.headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    Some(before.chain([&*peer]).collect::<Vec<_>>().join(", "))
 }
 
 /// The server as the client calls it.

@@ -171,7 +171,8 @@ mod tests {
         let status = outcome(Ok(3));
         assert_eq!(status.reason.as_deref(), Some("NonZeroExitCode"));
         assert_eq!(status.details.unwrap().causes.unwrap()[0].message.as_deref(), Some("3"));
-        assert_eq!(told(Ok(0), 4), r#"{"metadata":{},"status":"Success"}"#);
+        let success = r#"{"apiVersion":"v1","kind":"Status","metadata":{},"status":"Success"}"#;
+        assert_eq!(told(Ok(0), 4), success);
         assert_eq!(told(Ok(0), 3), "");
         assert_eq!(told(Ok(3), 1), "command terminated with non-zero exit code: exit status 3");
         assert_eq!(told(Err("lost".to_owned()), 1), "lost");
