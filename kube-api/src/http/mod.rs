@@ -45,6 +45,7 @@ use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
+use crate::outbound::Outbound;
 use crate::read::Reader;
 use body::{Body, RequestBody};
 use health::HealthCheck;
@@ -187,6 +188,13 @@ impl ApiServer {
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// With another way to webhooks and other API servers than the network.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
+        self.reader = self.reader.with_outbound(outbound);
         self
     }
 
