@@ -6,7 +6,8 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
-//! | [`streams`], `websocket`, `connect` | logs, exec and attach; what admission says to them |
+//! | [`streams`], `connect` | logs, commands and connections of pods; what admission says to them |
+//! | `proxy` | HTTP to pods, services and nodes |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
@@ -20,6 +21,7 @@ pub mod negotiate;
 pub mod options;
 pub mod pki;
 mod private_file;
+mod proxy;
 pub mod query;
 pub mod request_info;
 mod resources;
@@ -27,7 +29,6 @@ pub mod respond;
 pub mod serve;
 pub mod service;
 pub mod streams;
-mod websocket;
 mod write;
 
 use std::sync::Arc;
@@ -245,8 +246,8 @@ impl ApiServer {
             }
             if info.is_resource {
                 let kind = resources::route(self, &info)?;
-                let (info, query, headers) = (&info, &query, &parts.headers);
-                resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
+                let (info, query, request, headers) = (&info, &query, &parts, &parts.headers);
+                resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
             } else {
                 self.answer_other(&info, &query, &parts.headers).await
             }
