@@ -1,8 +1,12 @@
 //! What plugins tell beside their decision, and remember while a request is on its way.
 
+use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::webhook::Reinvocation;
+
+/// Something that is kept until the change is in the world, or was refused; then it is dropped.
+pub(crate) type Hold = Box<dyn Any + Send>;
 
 /// One request's notes. Making one costs nothing.
 #[derive(Debug, Default)]
@@ -11,6 +15,7 @@ pub struct Notes(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     warnings: Vec<String>,
+    holds: Vec<Hold>,
     again: bool,
     webhooks: Reinvocation,
 }
@@ -21,7 +26,12 @@ impl Notes {
         self.lock().warnings.push(warning.into());
     }
 
-    /// Tells the audit log something. There is none yet, so this goes to the program's own log.
+    /// Keeps a value until the change is in the world, or was refused.
+    pub fn hold(&self, guard: impl Any + Send) {
+        self.lock().holds.push(Box::new(guard));
+    }
+
+    /// Tells something to those who look into what happened. Audit records do not have it: it goes to the program's own log.
     pub fn annotate(&self, key: &str, value: &str) {
         tracing::info!(target: "audit", key, value, "admission");
     }
@@ -40,6 +50,11 @@ impl Notes {
     /// The warnings since the last time this was asked.
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().warnings)
+    }
+
+    /// What is held since the last time this was asked.
+    pub(crate) fn take_holds(&self) -> Vec<Hold> {
+        std::mem::take(&mut self.lock().holds)
     }
 
     /// What the mutating webhooks remember of the first round.

@@ -9,10 +9,14 @@ use k8s_openapi::api::core::v1::{
     ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use super::{Admission, Attributes, Operation};
+use super::{Admission, Attributes};
 
+/// Marks pods that a node shows for those it runs by itself; they are as the node says.
+const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Where containers find their token.
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// How the names of volumes with tokens begin.
+const VOLUME_PREFIX: &str = "kube-api-access-";
 /// An hour and a little, by which upstream tells tokens that admission mounted from those that were asked for.
 const TOKEN_SECONDS: i64 = 3607;
 
@@ -33,11 +37,19 @@ impl ServiceAccounts {
 
 #[async_trait]
 impl Admission for ServiceAccounts {
+    fn name(&self) -> &'static str {
+        "ServiceAccount"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.creates("", "pods")
+    }
+
     async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
-        if attributes.operation != Operation::Create || !attributes.target.subresource.is_empty() {
+        let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
+        if pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR)) {
             return Ok(());
         }
-        let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
         let Some(spec) = &mut pod.spec else { return Ok(()) };
         if spec.service_account_name.as_deref().unwrap_or("").is_empty() {
             spec.service_account_name = Some("default".to_owned());
@@ -47,7 +59,7 @@ impl Admission for ServiceAccounts {
         let Some(account) = attributes.world.get::<ServiceAccount>(namespace, name) else {
             let why =
                 format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
-            return Err(Status::forbidden(&attributes.kind.group_resource(), &attributes.target.name, why));
+            return Err(attributes.forbid(why));
         };
         if spec.image_pull_secrets.as_ref().is_none_or(Vec::is_empty) {
             spec.image_pull_secrets.clone_from(&account.image_pull_secrets);
@@ -70,7 +82,11 @@ fn mount_token(spec: &mut PodSpec, names: &Entropy) {
     if bare.is_empty() {
         return;
     }
-    let name = format!("kube-api-access-{}", names.suffix(5));
+    // A container that a webhook added later shares the volume of the others.
+    let known = spec.volumes.iter().flatten().find(|volume| volume.name.starts_with(VOLUME_PREFIX));
+    let known = known.map(|volume| volume.name.clone());
+    let is_new = known.is_none();
+    let name = known.unwrap_or_else(|| format!("{VOLUME_PREFIX}{}", names.suffix(5)));
     for mounts in &mut bare {
         mounts.push(VolumeMount {
             name: name.clone(),
@@ -79,7 +95,9 @@ fn mount_token(spec: &mut PodSpec, names: &Entropy) {
             ..VolumeMount::default()
         });
     }
-    spec.volumes.get_or_insert_default().push(token_volume(name));
+    if is_new {
+        spec.volumes.get_or_insert_default().push(token_volume(name));
+    }
 }
 
 fn token_volume(name: String) -> Volume {

@@ -40,7 +40,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use self::ledger::{Draft, Refused};
 pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
 pub use self::subresource::scale;
-use crate::admission::{Admission, Attributes, Notes, Operation};
+use crate::admission::{Admission, Attributes, Hold, Notes, Operation};
 use crate::allocator::Allocator;
 use crate::auth::Auth;
 use crate::auth::reviews::is_review;
@@ -93,7 +93,7 @@ struct Call<'a> {
     options: &'a Options,
     user: &'a User,
     warnings: Vec<String>,
-    /// What admission tells.
+    /// What admission tells and holds.
     notes: Notes,
     /// How it is deleted, if it is.
     deletion: Option<DeleteOptions>,
@@ -111,8 +111,9 @@ struct Call<'a> {
 enum Prepared {
     /// Nothing has to be committed.
     Done(Response),
-    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again.
-    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status> },
+    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again. What is held
+    /// is dropped when the draft is in the world, or refused.
+    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status>, held: Vec<Hold> },
 }
 
 impl Pipeline {
@@ -170,9 +171,10 @@ impl Pipeline {
         for _ in 0..ATTEMPTS_MAX {
             match self.prepare(&mut request, admitted).await? {
                 Prepared::Done(response) => return Ok(response),
-                Prepared::Draft { draft, effect, warnings, taken } => {
+                Prepared::Draft { draft, effect, warnings, taken, held } => {
                     let place = draft.place.clone();
                     let result = self.ledger.commit(vec![draft]).await.pop();
+                    drop(held);
                     match self.finish(&place, result, effect, warnings, taken) {
                         Some(answer) => return answer,
                         None => continue,
@@ -217,9 +219,9 @@ impl Pipeline {
         let is_converted = self.ask_in_version(&mut call).await?;
         let prepared = self.dispatch(&mut call, action).await?;
         match prepared {
-            Prepared::Draft { draft, effect, warnings, taken } if is_converted => {
+            Prepared::Draft { draft, effect, warnings, taken, held } if is_converted => {
                 let draft = self.keep_in_version(&call, draft, kept).await?;
-                Ok(Prepared::Draft { draft, effect, warnings, taken })
+                Ok(Prepared::Draft { draft, effect, warnings, taken, held })
             }
             prepared => Ok(prepared),
         }
@@ -294,14 +296,18 @@ impl Pipeline {
         if call.admitted {
             return Ok(());
         }
-        let attributes = self.attributes(call, operation, old);
+        let attributes = self.attributes(call, operation, old, Some(&*object));
         for plugin in &self.admission {
-            plugin.admit(&attributes, object).await?;
+            if plugin.concerns(&attributes) {
+                plugin.admit(&attributes, object).await?;
+            }
         }
         // A webhook has changed the object, so those before it may have more to say.
         if call.notes.take_again() {
             for plugin in &self.admission {
-                plugin.admit(&attributes, object).await?;
+                if plugin.concerns(&attributes) {
+                    plugin.admit(&attributes, object).await?;
+                }
             }
         }
         Ok(())
@@ -317,9 +323,11 @@ impl Pipeline {
         if call.admitted {
             return Ok(());
         }
-        let attributes = self.attributes(call, operation, old);
+        let attributes = self.attributes(call, operation, old, object);
         for plugin in &self.admission {
-            plugin.review(&attributes, object).await?;
+            if plugin.concerns(&attributes) {
+                plugin.review(&attributes, object).await?;
+            }
         }
         Ok(())
     }
@@ -336,14 +344,25 @@ impl Pipeline {
         self.review(call, operation, old, Some(order)).await
     }
 
-    fn attributes<'a>(&'a self, call: &'a Call<'_>, operation: Operation, old: Option<&'a Object>) -> Attributes<'a> {
+    fn attributes<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        operation: Operation,
+        old: Option<&'a Object>,
+        object: Option<&dyn AnyResource>,
+    ) -> Attributes<'a> {
+        let body = object.filter(|_| call.target.name.is_empty()).map(AnyResource::metadata);
+        let given_name = body.and_then(|body| body.name.clone().or_else(|| body.generate_name.clone()));
         Attributes {
             operation,
             kind: &call.kind,
             target: call.target,
+            given_name: given_name.unwrap_or_default(),
             old,
             user: call.user,
             world: &call.world,
+            feed: self.ledger.feed(),
+            authorizer: &*self.auth.authorizer,
             options: call.options,
             deletion: call.deletion.as_ref(),
             notes: &call.notes,
@@ -379,7 +398,8 @@ impl Call<'_> {
     }
 
     fn draft(&mut self, draft: Draft, effect: Effect, taken: Option<Status>) -> Prepared {
-        Prepared::Draft { draft, effect, warnings: self.take_warnings(), taken }
+        let held = self.notes.take_holds();
+        Prepared::Draft { draft, effect, warnings: self.take_warnings(), taken, held }
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
@@ -453,7 +473,7 @@ impl Pipeline {
     /// Prepares requests one after another, commits their drafts at once, and repeats those that another writer overtook.
     async fn run_together(&self, mut requests: Vec<Request>) -> Vec<Result<Response, Status>> {
         let mut answers: Vec<Option<Result<Response, Status>>> = Vec::with_capacity(requests.len());
-        let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
+        let (mut drafts, mut waiting, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for (index, request) in requests.iter_mut().enumerate() {
             if matches!(request.action, Action::DeleteCollection { .. }) {
                 answers.push(None);
@@ -461,15 +481,17 @@ impl Pipeline {
             }
             answers.push(match self.prepare(request, false).await {
                 Ok(Prepared::Done(response)) => Some(Ok(response)),
-                Ok(Prepared::Draft { draft, effect, warnings, taken }) => {
+                Ok(Prepared::Draft { draft, effect, warnings, taken, mut held }) => {
                     waiting.push((index, draft.place.clone(), effect, warnings, taken));
                     drafts.push(draft);
+                    holds.append(&mut held);
                     None
                 }
                 Err(status) => Some(Err(status)),
             });
         }
         let results = self.ledger.commit(drafts).await;
+        drop(holds);
         for ((index, place, effect, warnings, taken), result) in waiting.into_iter().zip(results) {
             if let Some(answer) = answers.get_mut(index) {
                 *answer = self.finish(&place, Some(result), effect, warnings, taken);

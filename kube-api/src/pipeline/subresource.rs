@@ -63,6 +63,7 @@ impl Pipeline {
         let mut value = existing.value().duplicate();
         let Some(pod) = value.as_any_mut().downcast_mut::<Pod>() else { return Err(Status::method_not_allowed()) };
         check_binding(call, &binding, pod)?;
+        self.review(call, Operation::Create, Some(&existing), Some(&binding)).await?;
         let node = binding.target.name.clone().unwrap_or_default();
         let spec = pod.spec.get_or_insert_default();
         spec.node_name = Some(node);
@@ -91,6 +92,7 @@ impl Pipeline {
         if eviction.metadata.name.as_deref().is_some_and(|name| !name.is_empty() && name != call.target.name) {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
+        self.review(call, Operation::Create, Some(&existing), Some(&eviction)).await?;
         if !is_over(&pod) && !existing.is_terminating() {
             self.spend_budget(call, &pod).await?;
         }
