@@ -10,10 +10,12 @@
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`rbac`] | who may do what |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
+//! | [`cel`] | expressions, type-checked and metered |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
 
 pub mod apply;
+pub mod cel;
 pub mod convert;
 pub mod custom;
 pub mod event;

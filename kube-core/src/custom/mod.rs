@@ -33,6 +33,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use formats::fits;
 pub use object::CustomObject;
 pub use rows::{after_change, is_established, place_of, rows};
 pub use structural::Structural;
