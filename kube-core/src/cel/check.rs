@@ -18,7 +18,8 @@ pub(super) struct Checked {
 
 /// Checks an expression against what is declared.
 pub(super) fn check(expr: &Expr, environment: &Environment) -> Checked {
-    let mut checker = Checker { environment, locals: Vec::new(), used: BTreeSet::new(), mistakes: Vec::new() };
+    let mut checker =
+        Checker { environment, locals: Vec::new(), used: BTreeSet::new(), mistakes: Vec::new(), mixing: 0 };
     let node = checker.node(expr);
     checker.mistakes.sort_by_key(|mistake| mistake.at);
     Checked { node, used: checker.used, mistakes: checker.mistakes }
@@ -29,6 +30,8 @@ struct Checker<'a> {
     locals: Vec<(&'a str, Type)>,
     used: BTreeSet<usize>,
     mistakes: Vec<Mistake>,
+    /// How many calls stand around whose lists may mix types.
+    mixing: usize,
 }
 
 /// Types that expressions can name.
@@ -181,7 +184,10 @@ impl<'a> Checker<'a> {
     }
 
     fn resolve(&mut self, at: usize, name: &str, is_member: bool, args: impl Iterator<Item = &'a Expr>) -> Node {
+        let mixes = usize::from(name == "format");
+        self.mixing += mixes;
         let args: Vec<Node> = args.map(|arg| self.node(arg)).collect();
+        self.mixing -= mixes;
         let Some(function) = find(name) else {
             return self.mistake(at, format!("undeclared reference to '{name}' (in container '')"));
         };
@@ -262,6 +268,7 @@ impl<'a> Checker<'a> {
                     *common = Some(type_);
                 }
             }
+            Some(known) if self.mixing > 0 => *known = Type::Dyn,
             Some(known) => {
                 let message = format!("expected type '{known}' but found '{type_}'");
                 self.mistake(at, message);

@@ -43,7 +43,7 @@ mod types;
 mod value;
 
 pub use error::Error;
-pub use library::{Attributes, Authorizer, Decision, Opaque, Who};
+pub use library::{Attributes, Authorizer, Check, Decision, Opaque, Who};
 pub use program::{Environment, Outcome, PER_CALL_LIMIT, Program, Variable, compile};
 pub(crate) use shape::REQUEST_BYTES_MAX;
 pub use shape::{Field, Form, ListKind, Shape, escape};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cost::Span;
 use super::eval::Evaluation;
-use super::library::{Authorizer, Opaque, Patterns, Who};
+use super::library::{Authorizer, Check, Opaque, Patterns, Who};
 use super::meter::Meter;
 use super::syntax::{parse, show};
 use super::tree::Node;
@@ -171,7 +171,7 @@ impl Value<'_> {
     /// The value of `authorizer.requestResource`.
     #[must_use]
     pub fn request_resource(attributes: super::Attributes) -> Self {
-        let check = super::library::Check { who: Who::Requester, attributes };
+        let check = Check { who: Who::Requester, attributes };
         Self::Opaque(Arc::new(Opaque::Check(check)))
     }
 }

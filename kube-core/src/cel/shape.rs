@@ -124,6 +124,22 @@ impl Shape {
         }
     }
 
+    /// What stands under a name in JSON.
+    pub(super) fn child(&self, name: &str) -> Option<&Shape> {
+        self.declared(name).map(|(_, field)| &*field.shape).or(match &self.form {
+            Form::Map(values) => Some(values),
+            _ => None,
+        })
+    }
+
+    /// The field of a name in JSON, and the name that expressions use.
+    pub(super) fn declared(&self, name: &str) -> Option<(&str, &Field)> {
+        let Form::Object(_, fields) = &self.form else { return None };
+        let same = fields.get_key_value(name).filter(|(_, field)| field.name == name);
+        let escaped = || escape(name).and_then(|escaped| fields.get_key_value(&escaped));
+        same.or_else(escaped).map(|(name, field)| (name.as_str(), field))
+    }
+
     /// What the items of a list or the values of a map are.
     pub(super) fn element(&self) -> Option<&Arc<Shape>> {
         match &self.form {

@@ -199,13 +199,13 @@ impl<'a> Map<'a> {
             Self::Json(fields, shape) => {
                 let entry = |(name, value): (&'a String, &'a Json)| {
                     let (name, shape) = match shape {
-                        Some(Shape { form: Form::Object(_, known), .. }) => {
-                            let (name, field) = known.iter().find(|(_, field)| field.name == *name)?;
+                        Some(shape) if matches!(shape.form, Form::Object(..)) => {
+                            let (name, field) = shape.declared(name)?;
                             (name, Some(&*field.shape))
                         }
-                        shape => (name, element(*shape)),
+                        shape => (name.as_str(), element(*shape)),
                     };
-                    Some((Value::from(name.as_str()), Value::of(value, shape)))
+                    Some((Value::from(name), Value::of(value, shape)))
                 };
                 fields.iter().filter_map(entry).collect()
             }

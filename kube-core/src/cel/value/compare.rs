@@ -49,6 +49,16 @@ pub(in crate::cel) fn contains<'a>(list: &List<'a>, item: &Value<'a>, work: &mut
 }
 
 fn equal_maps<'a>(one: &Map<'a>, other: &Map<'a>, work: &mut Meter) -> bool {
+    if let (Map::Json(fields, shape), Map::Json(others, _)) = (one, other) {
+        // What is not declared counts too.
+        return fields.len() == others.len()
+            && fields.iter().all(|(name, field)| {
+                let shape = shape.and_then(|shape| shape.child(name));
+                let other = others.get(name);
+                work.tick()
+                    && other.is_some_and(|other| equal(&Value::of(field, shape), &Value::of(other, shape), work))
+            });
+    }
     one.len() == other.len()
         && one.entries().iter().all(|(key, value)| match other.get(key) {
             Some(Ok(other)) => work.tick() && equal(value, &other, work),
