@@ -33,7 +33,7 @@ pub enum Map<'a> {
 }
 
 /// An object whose fields are looked up when they are read, such as `variables` of a policy.
-pub trait Fields<'a> {
+pub trait Fields<'a>: Send + Sync {
     /// The field, if there is one.
     ///
     /// # Errors
