@@ -11,7 +11,7 @@ pub(super) struct Meter {
 }
 
 /// How many small steps inside of one operation make one unit. Upstream counts none of them.
-const TICKS_PER_UNIT: u64 = 16;
+const TICKS_PER_UNIT: u64 = 4;
 
 impl Meter {
     pub(super) const fn new(limit: u64) -> Self {

@@ -3,8 +3,11 @@
 use super::evaluate;
 use crate::cel::PER_CALL_LIMIT;
 
+/// A tenth of what one expression may cost, to be quick.
+const LIMIT: u64 = PER_CALL_LIMIT / 10;
+
 fn defused(source: &str) {
-    let (result, _) = evaluate(source, PER_CALL_LIMIT);
+    let (result, _) = evaluate(source, LIMIT);
     assert_eq!(result, "error: operation cancelled: actual cost limit exceeded", "{source}");
 }
 
@@ -26,11 +29,12 @@ fn bombs() {
     defused(&repeated("'xxxxxxxxxxxxxxxx'", "x.replace('', x)", 20));
     defused(&repeated("'xxxxxxxxxxxxxxxx'", "[x, x, x].join(x)", 40));
     defused(&repeated("[dyn(1)]", "[x, x]", 60));
-    defused("lists.range(100000).all(x, string(x).matches(string(x) + '\\\\w{1,900}'))");
+    defused("lists.range(100000).exists(x, string(x).matches(string(x) + '\\\\w{1,90}'))");
     defused("lists.range(3000).distinct().size() == 3000");
     defused("cel.bind(l, lists.range(2000), lists.range(2000).all(x, l == l))");
     defused("[1, 2, 3].all(x, authorizer.path('/x').check('get').allowed())");
-    let long = format!("cel.bind(x, '{}', lists.range(90000).all(i, x.matches('(a*)*(a*)*(a*)*b')))", "a".repeat(5000));
+    let long =
+        format!("cel.bind(x, '{}', lists.range(90000).exists(i, x.matches('(a*)*(a*)*(a*)*b')))", "a".repeat(5000));
     defused(&long);
 }
 

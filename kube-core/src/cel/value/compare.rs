@@ -35,7 +35,7 @@ fn equal_lists<'a>(one: &List<'a>, other: &List<'a>, work: &mut Meter) -> bool {
     }
     match one.kind() {
         ListKind::Atomic => one.iter().zip(other.iter()).all(|(one, other)| work.tick() && equal(&one, &other, work)),
-        ListKind::Set => one.iter().all(|item| contains(other, &item, work)),
+        ListKind::Set => one.iter().all(|item| other.iter().any(|other| !work.tick() || equal(&item, &other, work))),
         ListKind::Map(keys) => one.iter().all(|item| {
             let same = other.iter().find(|other| !work.tick() || same_keys(&item, other, keys));
             same.is_some_and(|other| equal(&item, &other, work))
@@ -43,9 +43,9 @@ fn equal_lists<'a>(one: &List<'a>, other: &List<'a>, work: &mut Meter) -> bool {
     }
 }
 
-/// Whether a list has an item.
+/// Whether a list has an item. Whoever asks pays for the walk over the list.
 pub(in crate::cel) fn contains<'a>(list: &List<'a>, item: &Value<'a>, work: &mut Meter) -> bool {
-    list.iter().any(|known| !work.tick() || equal(&known, item, work))
+    list.iter().any(|known| equal(&known, item, work))
 }
 
 fn equal_maps<'a>(one: &Map<'a>, other: &Map<'a>, work: &mut Meter) -> bool {
