@@ -11,10 +11,12 @@
 //! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
 //! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
+//! | [`cel`] | expressions, type-checked and metered |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
 
 pub mod apply;
+pub mod cel;
 pub mod convert;
 pub mod custom;
 pub mod event;

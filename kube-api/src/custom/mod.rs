@@ -38,18 +38,3 @@ pub(crate) fn mark_terminating(value: &mut dyn AnyResource, now: Timestamp) {
         set_condition(status, "Terminating", "True", ("InstanceDeletionPending", message), now);
     }
 }
-
-/// What the writer of a definition is told: CEL rules are kept, but nothing enforces them.
-pub(crate) fn warnings(value: &dyn AnyResource) -> Vec<String> {
-    let Some(definition) = value.as_any().downcast_ref::<CustomResourceDefinition>() else { return Vec::new() };
-    let versions = definition.spec.versions.iter();
-    let counts =
-        versions.map(|version| (version, coracle_core::custom::Version::new(definition, version).unenforced_rules()));
-    let told = counts.filter(|(_, rules)| *rules > 0).map(|(version, rules)| {
-        format!(
-            "version {}: {rules} x-kubernetes-validations rule(s) are kept but not enforced by this server",
-            version.name
-        )
-    });
-    told.collect()
-}

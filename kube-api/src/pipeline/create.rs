@@ -42,7 +42,6 @@ impl Pipeline {
         call.refuse_invalid(errors, value.metadata())?;
         self.allow_creation(call).await?;
         self.refuse_escalation(call, None, &*value).await?;
-        call.warnings.extend(crate::custom::warnings(&*value));
         self.review(call, Operation::Create, None, Some(&*value)).await?;
         call.own(None, &mut *value, self.clock.now())?;
         let name = value.metadata().name.clone().unwrap_or_default();

@@ -49,9 +49,6 @@ impl Pipeline {
         self.allocator.assign(&call.world, &self.entropy, &mut *value, Some(existing))?;
         call.refuse_invalid(validate(call, existing, &*value), value.metadata())?;
         self.refuse_escalation(call, Some(existing), &*value).await?;
-        if call.target.subresource.is_empty() {
-            call.warnings.extend(crate::custom::warnings(&*value));
-        }
         self.review(call, Operation::Update, Some(existing), Some(&*value)).await?;
         call.own(Some(existing), &mut *value, self.clock.now())?;
         let stored = encode(&mut *value)?;

@@ -267,13 +267,44 @@ async fn kinds_are_there_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn rules_that_nothing_enforces_are_told() {
+async fn versions_that_a_webhook_makes_are_refused() {
+    let cluster = start().await;
+    let mut definition = definition();
+    definition["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {
+        "conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://example.com/convert"},
+    }});
+    cluster.post(DEFINITIONS, &definition).await;
+    until(&cluster, is_served).await;
+    cluster.post(WIDGETS, &widget("a", json!({"color": "red"}))).await;
+    let answer = cluster.get("/apis/example.com/v1beta1/widgets").await;
+    assert_eq!(answer.code, 500);
+    let words = "conversion webhook for example.com/v1beta1, Kind=Widget failed";
+    assert!(message(&answer).contains(words), "{}", message(&answer));
+}
+
+#[tokio::test]
+async fn rules_are_enforced() {
     let cluster = start().await;
     let mut definition = definition();
     let spec = definition.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
-    spec["x-kubernetes-validations"] = json!([{"rule": "self.size > 0"}]);
+    spec["x-kubernetes-validations"] = json!([{"rule": "self.size > 0", "message": "must have a size"}]);
+    let mut wrong = definition.clone();
+    wrong.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations/0").unwrap()
+        ["rule"] = json!("self.sise > 0");
+    let answer = cluster.ask("POST", DEFINITIONS, &[JSON], &wrong.to_string()).await;
+    assert_eq!(answer.code, 422);
+    assert!(
+        message(&answer).contains("compilation failed: ERROR: <input>:1:5: undefined field 'sise'"),
+        "{}",
+        message(&answer)
+    );
     let answer = cluster.ask("POST", DEFINITIONS, &[JSON], &definition.to_string()).await;
     assert_eq!(answer.code, 201);
-    let told = "299 - \"version v1: 1 x-kubernetes-validations rule(s) are kept but not enforced by this server\"";
-    assert_eq!(answer.headers["warning"], told);
+    assert!(!answer.headers.contains_key("warning"));
+    until(&cluster, is_served).await;
+    let answer = cluster.ask("POST", WIDGETS, &[JSON], &widget("a", json!({"size": 0})).to_string()).await;
+    assert_eq!(answer.code, 422);
+    assert!(message(&answer).ends_with("spec: Invalid value: \"object\": must have a size"), "{}", message(&answer));
+    let answer = cluster.ask("POST", WIDGETS, &[JSON], &widget("a", json!({"size": 1})).to_string()).await;
+    assert_eq!(answer.code, 201);
 }

@@ -161,7 +161,7 @@ fn check_array(items: &[Value], old: Option<&Value>, schema: &Structural, path: 
 }
 
 /// What a list held under the keys of an item.
-fn same_item<'a>(item: &Value, old: &'a Value, schema: &Structural) -> Option<&'a Value> {
+pub(super) fn same_item<'a>(item: &Value, old: &'a Value, schema: &Structural) -> Option<&'a Value> {
     let keys = &schema.list_map_keys;
     let is_same = |old: &&Value| keys.iter().all(|key| old.get(key) == item.get(key));
     if schema.list_type != "map" || keys.is_empty() {

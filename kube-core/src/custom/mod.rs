@@ -9,23 +9,26 @@
 //! | `rows` | the rows of the kinds table that a definition stands for |
 //! | `definition` | the rules of definitions themselves |
 //! | [`names`] | who may have which name, and what the status says of it |
+//! | `declared`, `rules`, `field_path` | CEL rules: the schema as they see it, compiled rules, where their errors stand |
 //! | `types` | a structural schema as a [`Schema`](crate::schema::Schema), for strict decoding and server-side apply |
 //!
-//! CEL rules (`x-kubernetes-validations`) are kept but not evaluated; [`Version::unenforced_rules`] counts them, so that the
-//! API can say so. Formats without a check of their own (`isbn`, `ssn` and the like) accept any string.
+//! Formats without a check of their own (`isbn`, `ssn` and the like) accept any string.
 //!
 //! Source: `apiextensions-apiserver` `pkg/apiserver/schema`, kube-openapi `validation/validate`.
 
 mod check;
+mod declared;
 mod defaulting;
 mod definition;
 mod embedded;
+mod field_path;
 mod formats;
 mod lists;
 pub mod names;
 mod object;
 mod prune;
 mod rows;
+mod rules;
 mod structural;
 mod types;
 mod version;
@@ -33,6 +36,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use formats::fits;
 pub use object::CustomObject;
 pub use rows::{after_change, is_established, place_of, rows};
 pub use structural::Structural;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
 };
 use regex::Regex;
 use serde_json::Value;
@@ -37,8 +37,8 @@ pub struct Structural {
     pub is_atomic_map: bool,
     /// What values must be beyond their type.
     pub checks: Checks,
-    /// How many CEL rules stand here and below.
-    pub rules: usize,
+    /// The CEL rules that stand here.
+    pub rules: Vec<ValidationRule>,
 }
 
 /// What an object's fields without a description may be.
@@ -94,7 +94,7 @@ impl Structural {
             Some(JSONSchemaPropsOrArray::Schema(props)) => Some(Box::new(Self::new(props))),
             _ => None,
         };
-        let mut place = Self {
+        Self {
             type_: props.type_.clone().unwrap_or_default(),
             nullable: props.nullable == Some(true),
             default: props.default.as_ref().map(|default| default.0.clone()).filter(|default| !default.is_null()),
@@ -108,10 +108,8 @@ impl Structural {
             list_map_keys: props.x_kubernetes_list_map_keys.clone().unwrap_or_default(),
             is_atomic_map: props.x_kubernetes_map_type.as_deref() == Some("atomic"),
             checks: Checks::new(props),
-            rules: props.x_kubernetes_validations.as_ref().map_or(0, Vec::len),
-        };
-        place.rules += place.children().map(|child| child.rules).sum::<usize>();
-        place
+            rules: props.x_kubernetes_validations.clone().unwrap_or_default(),
+        }
     }
 
     /// The schema of a whole object, whose `apiVersion`, `kind` and `metadata` are described elsewhere.
@@ -133,14 +131,6 @@ impl Structural {
             Additional::Schema(schema) => Some(schema),
             _ => None,
         })
-    }
-
-    fn children(&self) -> impl Iterator<Item = &Self> {
-        let additional = match &self.additional {
-            Additional::Schema(schema) => Some(&**schema),
-            _ => None,
-        };
-        self.properties.values().chain(additional).chain(self.items.as_deref())
     }
 }
 

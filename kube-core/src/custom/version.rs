@@ -1,20 +1,25 @@
 //! One served version of a custom kind: what its objects go through on their way in and out.
 
+use std::sync::Arc;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionVersion,
     CustomResourceSubresourceScale, JSONSchemaProps,
 };
 use serde_json::Value;
 
+use super::rules::Rules;
 use super::structural::Structural;
 use super::{check, defaulting, embedded, lists, prune, types};
-use crate::field::{Errors, Path};
+use crate::field::{ErrorKind, Errors, Json, Path};
 use crate::schema::Schema;
 
 /// One served version of a custom kind.
 #[derive(Clone, Debug)]
 pub struct Version {
     structural: Structural,
+    /// Compiled once, shared by all copies.
+    rules: Option<Arc<Rules>>,
     schema: Schema,
     props: Option<JSONSchemaProps>,
     /// The columns that `kubectl get` shows; without any, the age.
@@ -45,6 +50,7 @@ impl Version {
         };
         Self {
             schema: types::schema(&structural),
+            rules: Rules::new(&structural).map(Arc::new),
             structural,
             props,
             columns: version.additional_printer_columns.clone().unwrap_or_default(),
@@ -68,12 +74,6 @@ impl Version {
         serde_json::to_value(self.props.as_ref()?).ok()
     }
 
-    /// How many CEL rules the version has. They are kept, but nothing enforces them.
-    #[must_use]
-    pub fn unenforced_rules(&self) -> usize {
-        self.structural.rules
-    }
-
     /// Completes an object that comes in or goes out: defaults are filled in, what the schema does not describe is taken away.
     pub fn complete(&self, object: &mut Value) {
         defaulting::fill(object, &self.structural);
@@ -90,7 +90,23 @@ impl Version {
         self.check_scale(object, &mut errors);
         embedded::check(object, &self.structural, &Path::ROOT, &mut errors);
         lists::check(object, old, &self.structural, &Path::ROOT, &mut errors);
+        self.check_rules(object, old, &mut errors);
         errors
+    }
+
+    /// Rules are only asked about objects of the right form. Source: apiextensions `customResourceStrategy.Validate`.
+    fn check_rules(&self, object: &Value, old: Option<&Value>, errors: &mut Errors) {
+        let Some(rules) = &self.rules else { return };
+        let blocks = |kind: ErrorKind| {
+            use ErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
+            matches!(kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)
+        };
+        if errors.iter().any(|error| blocks(error.kind)) {
+            let why = "some validation rules were not checked because the object was invalid; correct the existing errors to \
+                       complete validation";
+            return errors.invalid(&Path::ROOT, Json(&Value::Null), why);
+        }
+        rules.check(object, old, &self.structural, &Path::ROOT, errors);
     }
 
     /// Source: apiextensions `customResourceValidator.ValidateScaleSpec`, `ValidateScaleStatus`.

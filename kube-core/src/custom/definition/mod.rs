@@ -3,8 +3,10 @@
 //! - this file: names, versions, approval, what may change
 //! - `version`: what stands beside a version's schema
 //! - `schema`: what a schema may say
+//! - `rules`: CEL rules
 //! - `structure`: what makes a schema structural
 
+mod rules;
 mod schema;
 mod structure;
 mod version;

@@ -4,8 +4,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
+use super::super::rules::Rules;
 use super::super::{Structural, check, embedded, prune};
-use super::structure;
+use super::{rules, structure};
 use crate::field::{Errors, Json, Path};
 
 const OBJECT_FIELDS: [&str; 3] = ["metadata", "kind", "apiVersion"];
@@ -22,7 +23,9 @@ pub(super) fn check(props: &JSONSchemaProps, path: &Path, errors: &mut Errors) {
     structure::check(props, &path, &mut found);
     // A default can only be judged by a schema that is otherwise good.
     if found.is_empty() {
-        check_defaults(props, &Structural::root(props), false, &path, &mut found);
+        let schema = Structural::root(props);
+        rules::check(&schema, &path, &mut found);
+        check_defaults(props, &schema, false, &path, &mut found);
     }
     errors.append(found);
 }
@@ -212,7 +215,7 @@ fn check_keyed_list(items: Option<&JSONSchemaProps>, keys: &[String], path: &Pat
 
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
-/// CEL rules are looked at from outside only.
+/// CEL rules from outside; `rules` compiles them.
 fn check_rules(props: &JSONSchemaProps, path: &Path, errors: &mut Errors) {
     let path = path.field("x-kubernetes-validations");
     for (index, rule) in props.x_kubernetes_validations.iter().flatten().enumerate() {
@@ -247,6 +250,9 @@ fn check_defaults(props: &JSONSchemaProps, schema: &Structural, in_meta: bool, p
         embedded::check(default, schema, &path, &mut found);
         if found.is_empty() {
             check::check(default, None, schema, &path, &mut found);
+        }
+        if let Some(rules) = Rules::new(schema).filter(|_| found.is_empty()) {
+            rules.check(default, None, schema, &path, &mut found);
         }
         errors.append(found);
     }

@@ -1,3 +1,5 @@
+mod rules;
+
 use expect_test::{Expect, expect};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
