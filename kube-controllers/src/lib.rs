@@ -11,6 +11,7 @@
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`disruption_budget`] | how many pods may be evicted |
+//! | [`horizontal_pod_autoscaler`] | as many replicas as metrics ask for |
 //! | [`cluster_role_aggregation`] | roles that gather the rules of others |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
@@ -29,6 +30,7 @@ pub mod endpoints;
 pub mod erased;
 pub mod garbage;
 pub mod history;
+pub mod horizontal_pod_autoscaler;
 pub mod job;
 pub mod namespace;
 pub mod node;

@@ -9,6 +9,7 @@
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`rbac`] | who may do what |
+//! | [`scale`](mod@scale), [`metrics`] | how many replicas any object wants and has; what is measured of them |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
@@ -20,6 +21,7 @@ pub mod event;
 pub mod feed;
 pub mod field;
 pub mod kind;
+pub mod metrics;
 pub mod object;
 pub mod patch;
 pub mod protobuf;
@@ -29,6 +31,7 @@ pub mod request;
 pub mod resource;
 pub mod revision;
 pub mod rules;
+pub mod scale;
 pub mod schema;
 pub mod selector;
 pub mod status;
@@ -40,12 +43,14 @@ pub mod world;
 pub use event::{Happening, Severity};
 pub use feed::{Event, Feed, Lagged, Subscription};
 pub use kind::{GroupResource, Kind, Kinds, Subresource};
+pub use metrics::Metrics;
 pub use object::{Object, ObjectKey, ObjectRef};
 pub use request::{
     Action, Body, Edit, Effect, FieldValidation, Gateway, Options, Patch, Request, Response, Target, User,
 };
 pub use resource::{AnyResource, Codec, Resource};
 pub use revision::Revision;
+pub use scale::scale;
 pub use status::{Reason, Status};
 pub use time::{Clock, Entropy};
 pub use world::World;

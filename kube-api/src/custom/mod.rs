@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 pub(crate) use fields::{selected, text_at};
-pub(crate) use scale::{read_scale, set_replicas};
+pub(crate) use scale::set_replicas;
 pub use settle::run;
 
 /// Refuses a version that a webhook would have to make of the kept one.

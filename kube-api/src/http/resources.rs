@@ -13,8 +13,8 @@ use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
 use super::{ApiServer, streams, write};
-use crate::pipeline::scale;
 use crate::read::{Form, Selection, Shape};
+use coracle_core::scale;
 
 /// One request about a resource, on its way.
 pub(super) struct Call<'a> {

@@ -13,8 +13,8 @@ use super::negotiate::{self, Media, PatchType};
 use super::options::{OptionsKind, delete_options, write_options};
 use super::resources::Call;
 use super::respond::{Answering, warn};
-use crate::pipeline::scale;
 use crate::read::{Listing, Selection};
+use coracle_core::scale;
 
 /// Kinds that an update may create. Source: the strategies' `AllowCreateOnUpdate` of upstream.
 const CREATED_BY_UPDATE: [(&str, &str); 10] = [

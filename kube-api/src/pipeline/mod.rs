@@ -36,7 +36,6 @@ use coracle_core::{
 
 use self::ledger::{Draft, Refused};
 pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
-pub use self::subresource::scale;
 use crate::admission::{Admission, Attributes, Operation};
 use crate::allocator::Allocator;
 use crate::auth::Auth;

@@ -558,6 +558,7 @@ impl Crew {
             note: tell.note,
             reporter: "kubelet",
             host: self.node.name.clone(),
+            action: "",
         });
     }
 
