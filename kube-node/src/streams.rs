@@ -90,7 +90,7 @@ impl PodStreams for Router {
     }
 }
 
-async fn locate(
+pub(crate) async fn locate(
     router: &Router,
     pod: &Pod,
     container: &str,

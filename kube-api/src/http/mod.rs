@@ -7,6 +7,7 @@
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
 //! | [`streams`], `websocket` | logs, exec and attach |
+//! | `usage` | what pods and nodes use |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
 
@@ -24,6 +25,7 @@ pub mod respond;
 pub mod serve;
 pub mod service;
 pub mod streams;
+mod usage;
 mod websocket;
 mod write;
 
@@ -72,6 +74,7 @@ pub struct ApiServer {
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
+    usage: Option<Arc<dyn coracle_core::Metrics>>,
     health_checks: Vec<Arc<dyn HealthCheck>>,
     address: String,
     request_timeout: Duration,
@@ -99,6 +102,7 @@ impl ApiServer {
             streams: None,
             open_api: None,
             metrics: None,
+            usage: None,
             health_checks: Vec::new(),
             address: "127.0.0.1:6443".to_owned(),
             request_timeout: REQUEST_TIMEOUT,
@@ -145,6 +149,13 @@ impl ApiServer {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
         self.metrics = Some(metrics);
+        self
+    }
+
+    /// With a source of what pods use, for `metrics.k8s.io`. Without, its paths answer 503.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Arc<dyn coracle_core::Metrics>) -> Self {
+        self.usage = Some(usage);
         self
     }
 

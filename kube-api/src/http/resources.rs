@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coracle_core::selector::{FieldRequirement, FieldSelector};
-use coracle_core::{Kind, Status, User};
+use coracle_core::{Kind, Status, User, metrics, scale};
 use futures::StreamExt as _;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -12,9 +12,8 @@ use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
-use super::{ApiServer, streams, write};
+use super::{ApiServer, streams, usage, write};
 use crate::read::{Form, Selection, Shape};
-use coracle_core::scale;
 
 /// One request about a resource, on its way.
 pub(super) struct Call<'a> {
@@ -76,6 +75,9 @@ impl Call<'_> {
     }
 
     async fn dispatch(self, body: RequestBody) -> Result<Response<Body>, Status> {
+        if metrics::is_metrics(&self.kind) {
+            return usage::answer(self).await;
+        }
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
             ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coracle_core::{Action, Body as Content, Effect, GroupResource, Object, Options, Patch, Request, Status, Target};
+use coracle_core::{
+    Action, Body as Content, Effect, GroupResource, Object, Options, Patch, Request, Status, Target, scale,
+};
 use http::{Response, StatusCode};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
@@ -14,7 +16,6 @@ use super::options::{OptionsKind, delete_options, write_options};
 use super::resources::Call;
 use super::respond::{Answering, warn};
 use crate::read::{Listing, Selection};
-use coracle_core::scale;
 
 /// Kinds that an update may create. Source: the strategies' `AllowCreateOnUpdate` of upstream.
 const CREATED_BY_UPDATE: [(&str, &str); 10] = [

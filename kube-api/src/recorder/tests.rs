@@ -57,7 +57,10 @@ impl Telling {
 fn the_same_again_is_counted() {
     let mut telling = Telling::new();
     telling.tell(0, "one", "").tell(1, "two", "").tell(3600, "one", "").tell(1, "one", "");
-    telling.check(expect![[r#""#]]);
+    telling.check(expect![[r#"
+        one count=3 series=None action=""
+        two count=1 series=None action=""
+    "#]]);
 }
 
 #[test]
@@ -66,7 +69,18 @@ fn many_that_are_alike_become_one() {
     for number in 0..13 {
         telling.tell(1, &format!("note {number}"), "");
     }
-    telling.check(expect![[r#""#]]);
+    telling.check(expect![[r#"
+        note 0 count=1 series=None action=""
+        note 1 count=1 series=None action=""
+        note 2 count=1 series=None action=""
+        note 3 count=1 series=None action=""
+        note 4 count=1 series=None action=""
+        note 5 count=1 series=None action=""
+        note 6 count=1 series=None action=""
+        note 7 count=1 series=None action=""
+        note 8 count=1 series=None action=""
+        (combined from similar events): note 12 count=4 series=None action=""
+    "#]]);
     telling.tell(601, "much later", "");
     assert_eq!(telling.events.len(), 11, "what happens after ten minutes of silence stands for itself");
 }
@@ -77,16 +91,25 @@ fn who_tells_too_much_is_cut_short() {
     for _ in 0..100 {
         telling.tell(0, "again", "");
     }
-    telling.check(expect![[r#""#]]);
+    telling.check(expect![[r#"
+        again count=25 series=None action=""
+    "#]]);
     telling.tell(300, "again", "").tell(0, "again", "");
-    telling.check(expect![[r#""#]]);
+    telling.check(expect![[r#"
+        again count=26 series=None action=""
+    "#]]);
 }
 
 #[test]
 fn what_acts_tells_series() {
     let mut telling = Telling::new();
     telling.tell(0, "no room", "Scheduling").tell(60, "still none", "Scheduling").tell(60, "none", "Scheduling");
-    telling.check(expect![[r#""#]]);
+    telling.check(expect![[r#"
+        no room count=0 series=Some(3) action="Scheduling"
+    "#]]);
     telling.tell(361, "none", "Scheduling");
-    telling.check(expect![[r#""#]]);
+    telling.check(expect![[r#"
+        no room count=0 series=Some(3) action="Scheduling"
+        none count=0 series=None action="Scheduling"
+    "#]]);
 }

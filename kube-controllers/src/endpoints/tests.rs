@@ -173,17 +173,20 @@ fn endpoints_made_by_hand_are_mirrored() {
         event InvalidIPAddress: Skipped 1 invalid IP addresses when mirroring to EndpointSlices
         create endpointslice default/db-*
         create endpointslice default/db-*
-    "#]].assert_eq(&small.step(&EndpointSliceMirroring, "db"));
+    "#]]
+    .assert_eq(&small.step(&EndpointSliceMirroring, "db"));
     expect![[r#"
         db-1 [5432] 10.0.0.1@-=100 10.0.0.2@-=000
         db-2 [5432] fd00::1@-=100
-    "#]].assert_eq(&slices(&small));
+    "#]]
+    .assert_eq(&slices(&small));
     small.edit::<Endpoints>("db", |db| {
         db.subsets.as_mut().unwrap()[0].addresses.as_mut().unwrap().truncate(1);
     });
     expect![[r#"
         delete endpointslice default/db-2
-    "#]].assert_eq(&small.step(&EndpointSliceMirroring, "db"));
+    "#]]
+    .assert_eq(&small.step(&EndpointSliceMirroring, "db"));
     assert_eq!(small.step(&EndpointSliceMirroring, "db"), "");
     // What a Service selects is the other controller's business; so is nothing at all.
     small.edit::<Service>("db", |db| {
@@ -191,5 +194,6 @@ fn endpoints_made_by_hand_are_mirrored() {
     });
     expect![[r#"
         delete endpointslice default/db-1
-    "#]].assert_eq(&small.step(&EndpointSliceMirroring, "db"));
+    "#]]
+    .assert_eq(&small.step(&EndpointSliceMirroring, "db"));
 }
