@@ -11,12 +11,14 @@
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`disruption_budget`] | how many pods may be evicted |
+//! | [`cloud`] | machines by demand, and what else a cloud gives |
 //! | [`horizontal_pod_autoscaler`] | as many replicas as metrics ask for |
 //! | [`cluster_role_aggregation`] | roles that gather the rules of others |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
 
 pub mod builtin;
+pub mod cloud;
 pub mod cluster_role_aggregation;
 pub mod context;
 pub mod controller;
@@ -50,6 +52,7 @@ pub mod victims;
 pub mod watches;
 
 pub use builtin::{Options, builtin};
+pub use cloud::Cloud;
 pub use context::Context;
 pub use controller::{Controller, Error, Next};
 pub use erased::{ErasedController, erase};
