@@ -271,7 +271,12 @@ async fn services_get_addresses_and_give_them_back() {
     };
     let balanced = services.until("web", |service| address(service).is_some()).await.unwrap();
     assert_eq!(address(balanced.as_deref()).unwrap(), "198.18.0.1");
-    services.edit("web", |web| web.spec.as_mut().unwrap().type_ = Some("ClusterIP".to_owned())).await.unwrap();
+    let closed = |web: &mut Service| {
+        let spec = web.spec.as_mut().unwrap();
+        spec.type_ = Some("ClusterIP".to_owned());
+        (spec.allocate_load_balancer_node_ports, spec.external_traffic_policy) = (None, None);
+    };
+    services.edit("web", closed).await.unwrap();
     services.until("web", |web| web.is_some_and(|web| web.metadata.finalizers.is_none())).await.unwrap();
     services.edit("web", |web| web.spec.as_mut().unwrap().type_ = Some("LoadBalancer".to_owned())).await.unwrap();
     services.until("web", |service| address(service).is_some()).await.unwrap();
