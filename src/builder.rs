@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use coracle_api::audit::Audit;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::openapi::Published;
+use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::cloud::{self, AutoscalerSettings};
@@ -15,7 +18,7 @@ use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds, Metrics};
 use coracle_node::agent::{Node, Router};
 use coracle_node::volumes::TokenSource;
 use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
-use coracle_store::{Memory, Store};
+use coracle_store::{Encrypted, KeyRange, Memory, SealingKey, Store};
 use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -37,6 +40,7 @@ use crate::tokens::ClusterTokens;
 /// default scheduler, no nodes, no listening socket.
 pub struct Builder {
     store: Arc<dyn Store>,
+    sealed: Option<Sealed>,
     seed: Option<u64>,
     virtual_time: bool,
     kinds: Kinds,
@@ -44,12 +48,32 @@ pub struct Builder {
     builtin_controllers: bool,
     controllers: Vec<Box<dyn ErasedController>>,
     admission: Vec<Box<dyn Admission>>,
+    left_out: Vec<&'static str>,
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
     metrics: Option<Arc<dyn Metrics>>,
     cloud: Option<MakeCloud>,
     autoscaler: AutoscalerSettings,
+    keys: Option<PathBuf>,
+    audit: Option<Audit>,
+}
+
+/// What of the store is sealed, and with which keys.
+struct Sealed {
+    resources: Vec<GroupResource>,
+    key: SealingKey,
+    older: Vec<SealingKey>,
+}
+
+impl Sealed {
+    /// Wraps a store, and seals what is in it under no key or an older one.
+    async fn seal(self, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Error> {
+        let ranges = self.resources.iter().map(|resource| KeyRange::prefix(collection_prefix(resource))).collect();
+        let store = Encrypted::rotated(store, ranges, self.key, self.older);
+        store.reseal().await?;
+        Ok(Arc::new(store))
+    }
 }
 
 type MakeCloud = Box<dyn FnOnce(Machines) -> Arc<dyn Cloud> + Send>;
@@ -58,6 +82,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             store: Arc::new(Memory::default()),
+            sealed: None,
             seed: None,
             virtual_time: false,
             kinds: coracle_core::metrics::kinds().into_iter().fold(Kinds::builtin(), Kinds::with),
@@ -65,12 +90,15 @@ impl Default for Builder {
             builtin_controllers: true,
             controllers: Vec::new(),
             admission: Vec::new(),
+            left_out: Vec::new(),
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
             metrics: None,
             cloud: None,
             autoscaler: AutoscalerSettings::default(),
+            keys: None,
+            audit: None,
         }
     }
 }
@@ -86,6 +114,20 @@ impl Builder {
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Arc::new(store);
+        self
+    }
+
+    /// Keeps the objects of some resources encrypted (AES-256-GCM) in the store, whichever it is. What the store holds unsealed,
+    /// or sealed with one of the `older` keys, is sealed anew with `key` when the cluster starts: after that the older keys are
+    /// no longer needed. Default: nothing is encrypted.
+    #[must_use]
+    pub fn encrypt(
+        mut self,
+        resources: impl IntoIterator<Item = GroupResource>,
+        key: SealingKey,
+        older: Vec<SealingKey>,
+    ) -> Self {
+        self.sealed = Some(Sealed { resources: resources.into_iter().collect(), key, older });
         self
     }
 
@@ -124,6 +166,14 @@ impl Builder {
     #[must_use]
     pub fn without_builtin_controllers(mut self) -> Self {
         self.builtin_controllers = false;
+        self
+    }
+
+    /// Leaves out built-in admission plugins by their names in upstream, such as `PodSecurity`. To configure one, leave it out
+    /// and add your own.
+    #[must_use]
+    pub fn without_admission(mut self, names: &'static [&'static str]) -> Self {
+        self.left_out.extend(names);
         self
     }
 
@@ -199,6 +249,22 @@ impl Builder {
         self
     }
 
+    /// Keeps the certificate authority and the key of ServiceAccount tokens in a folder (`ca.crt`, `ca.key`, `sa.key`, made at the
+    /// first start), so that certificates and tokens stay good when a cluster that [serves](Self::serve) starts again.
+    /// Default: new ones at each start.
+    #[must_use]
+    pub fn keys_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keys = Some(folder.into());
+        self
+    }
+
+    /// Records what is asked over the network. Default: nothing.
+    #[must_use]
+    pub fn audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -210,7 +276,7 @@ impl Builder {
         let clock: Arc<dyn Clock> =
             if self.virtual_time { Arc::new(VirtualClock::default()) } else { Arc::new(SystemClock) };
         let mut door = match self.address {
-            Some(address) => Some(Door::open(address, &*clock).await.map_err(Error::Serve)?),
+            Some(address) => Some(Door::open(address, self.keys.as_deref(), &*clock).await.map_err(Error::Serve)?),
             None => None,
         };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
@@ -218,8 +284,13 @@ impl Builder {
             Some(_) => coracle_api::admission::serving(entropy.clone()),
             None => coracle_api::admission::builtin(),
         };
+        admission.retain(|plugin| !self.left_out.contains(&plugin.name()));
         admission.extend(self.admission);
-        let ledger = Ledger::open(self.store, self.kinds).await?;
+        let store = match self.sealed {
+            Some(sealed) => sealed.seal(self.store).await?,
+            None => self.store,
+        };
+        let ledger = Ledger::open(store, self.kinds).await?;
         let mut auth = Auth::new(ledger.feed().clone());
         if let Some(tokens) = door.as_mut().and_then(|door| door.tokens(ledger.feed(), &clock)) {
             auth = auth.with_tokens(tokens);
@@ -279,7 +350,11 @@ impl Builder {
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
-        let server = Arc::new(server.with_open_api(published).with_metrics(numbers).with_usage(metrics));
+        let server = server.with_open_api(published).with_metrics(numbers).with_usage(metrics);
+        let server = Arc::new(match self.audit {
+            Some(audit) => server.with_audit(audit),
+            None => server,
+        });
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, machines, snapshot, server, served, parts })
     }

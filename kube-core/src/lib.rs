@@ -8,8 +8,9 @@
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
-//! | [`rbac`] | who may do what |
 //! | [`scale`](mod@scale), [`metrics`] | how many replicas any object wants and has; what is measured of them |
+//! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
+//! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
@@ -21,17 +22,22 @@ pub mod event;
 pub mod feed;
 pub mod field;
 pub mod kind;
+pub mod limits;
 pub mod metrics;
 pub mod object;
 pub mod patch;
+pub mod placement;
+pub mod pod_security;
 pub mod protobuf;
 pub mod quantity;
+pub mod quota;
 pub mod rbac;
 pub mod request;
 pub mod resource;
 pub mod revision;
 pub mod rules;
 pub mod scale;
+pub mod schedule;
 pub mod schema;
 pub mod selector;
 pub mod status;
