@@ -12,11 +12,13 @@
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
+//! | [`aggregation`] | other API servers behind this one |
 //! | [`outbound`] | calls to webhooks and to other API servers |
 //! | [`table`] | what `kubectl get` shows |
 //! | [`openapi`] | what the API looks like, for clients that ask |
 
 pub mod admission;
+pub mod aggregation;
 pub mod allocator;
 pub mod audit;
 pub mod auth;

@@ -6,12 +6,13 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
-//! | [`streams`], `websocket` | logs, exec and attach |
+//! | [`streams`], `websocket`, `connect` | logs, exec and attach; what admission says to them |
 //! | `usage` | what pods and nodes use |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
 pub mod body;
+mod connect;
 pub mod discovery;
 pub mod health;
 pub mod keys;
@@ -42,6 +43,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::{self, Aggregation, Proxied};
 use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
@@ -75,6 +77,7 @@ pub trait Metrics: Send + Sync + 'static {
 pub struct ApiServer {
     reader: Reader,
     auth: Auth,
+    aggregation: Arc<Aggregation>,
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
@@ -112,6 +115,7 @@ impl ApiServer {
         Self {
             reader: Reader::new(gateway, store),
             auth,
+            aggregation: Arc::default(),
             streams: None,
             open_api: None,
             metrics: None,
@@ -201,6 +205,13 @@ impl ApiServer {
         self
     }
 
+    /// With what is known of other API servers.
+    #[must_use]
+    pub fn with_aggregation(mut self, aggregation: Arc<Aggregation>) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
     /// With another way to webhooks and other API servers than the network.
     #[must_use]
     pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
@@ -237,6 +248,12 @@ impl ApiServer {
                 Some(trail) => trail.sent(body).await?,
                 None => body,
             };
+            let world = self.reader.gateway().feed().world();
+            if let Some(service) = aggregation::remote(&world, parts.uri.path()) {
+                let shutdown = self.shutdown.clone();
+                let call = Proxied { service: &service, user: &user, parts: &parts, upgrade, shutdown };
+                return aggregation::proxy(self.reader.outbound(), call, body).await;
+            }
             if info.is_resource {
                 let kind = resources::route(self, &info)?;
                 let (info, query, headers) = (&info, &query, &parts.headers);
@@ -339,7 +356,7 @@ impl ApiServer {
         }
         let path = info.path.as_str();
         let world = self.reader.gateway().feed().world();
-        if let Some(answer) = discovery::answer(world.kinds(), path, headers, &self.address) {
+        if let Some(answer) = discovery::answer(&self.aggregation.kinds(&world), path, headers, &self.address) {
             return answer;
         }
         let is_shutting_down = self.shutdown.is_cancelled();
@@ -355,9 +372,14 @@ impl ApiServer {
                 Some(metrics) => Ok(respond::text(StatusCode::OK, metrics.text())),
                 None => Err(Status::no_such_path()),
             },
-            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(world.kinds()))),
+            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(&self.aggregation.kinds(&world)))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
+                if path.trim_end_matches('/') == "/openapi/v3"
+                    && let Some(index) = aggregation::open_api_index(&world, &**open_api, query, headers).await
+                {
+                    return Ok(index);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),

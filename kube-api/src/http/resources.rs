@@ -12,7 +12,7 @@ use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
-use super::{ApiServer, streams, usage, write};
+use super::{ApiServer, connect, streams, usage, write};
 use crate::read::{Form, Selection, Shape};
 
 /// One request about a resource, on its way.
@@ -79,7 +79,10 @@ impl Call<'_> {
         }
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
-            ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,
+            ("exec" | "attach" | "portforward" | "proxy", _) => {
+                connect::admit(&self).await?;
+                streams::connect(self).await
+            }
             ("scale", "get") => self.scale().await,
             (_, "get") => self.get().await,
             (_, "list") => self.list().await,

@@ -17,8 +17,6 @@ mod call;
 mod config;
 mod matching;
 mod review;
-#[cfg(test)]
-mod tests;
 mod versions;
 
 use std::collections::BTreeSet;
