@@ -1,5 +1,6 @@
 //! The arithmetic: from what pods use, or one number for all, to a number of replicas. Source: `replica_calculator.go`.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -111,10 +112,12 @@ pub(super) fn by_pods(
                 requests.get(name).map_or(0, |request| request * i64::from((*percent).max(100)) / 100)
             }
         };
-        let milli = if used.ratio < 1.0 { full } else { 0 };
-        if used.ratio < 1.0 || used.ratio > 1.0 || matches!(target, PodTarget::Average(_)) {
-            samples.insert(name.clone(), assumed(milli));
-        }
+        let milli = match (used.ratio.total_cmp(&1.0), target) {
+            (Ordering::Less, _) => full,
+            (Ordering::Equal, PodTarget::Percent { .. }) => continue,
+            _ => 0,
+        };
+        samples.insert(name.clone(), assumed(milli));
     }
     if rebalances {
         samples.extend(groups.unready.iter().map(|name| (name.clone(), assumed(0))));
