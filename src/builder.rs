@@ -14,9 +14,11 @@ use coracle_api::outbound::{InProcess, Network, Outbound};
 use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
-use coracle_controllers::{Controller, ErasedController, erase};
-use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds};
+use coracle_controllers::cloud::{self, AutoscalerSettings};
+use coracle_controllers::{Cloud, Controller, ErasedController, erase};
+use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds, Metrics};
 use coracle_node::agent::{Node, Router};
+use coracle_node::volumes::TokenSource;
 use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
 use coracle_store::{Encrypted, KeyRange, Memory, SealingKey, Store};
 use k8s_openapi::api::core;
@@ -28,6 +30,7 @@ use crate::cluster::Cluster;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::kinds::{self, CustomKind};
+use crate::machines::Machines;
 use crate::metrics::Numbers;
 use crate::parts::Parts;
 use crate::scheduling::{self, SharedSnapshot};
@@ -51,6 +54,9 @@ pub struct Builder {
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
+    metrics: Option<Arc<dyn Metrics>>,
+    cloud: Option<MakeCloud>,
+    autoscaler: AutoscalerSettings,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
     calls: InProcess,
@@ -73,6 +79,8 @@ impl Sealed {
     }
 }
 
+type MakeCloud = Box<dyn FnOnce(Machines) -> Arc<dyn Cloud> + Send>;
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
@@ -80,7 +88,7 @@ impl Default for Builder {
             sealed: None,
             seed: None,
             virtual_time: false,
-            kinds: Kinds::builtin(),
+            kinds: coracle_core::metrics::kinds().into_iter().fold(Kinds::builtin(), Kinds::with),
             definitions: Vec::new(),
             builtin_controllers: true,
             controllers: Vec::new(),
@@ -89,6 +97,9 @@ impl Default for Builder {
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
+            metrics: None,
+            cloud: None,
+            autoscaler: AutoscalerSettings::default(),
             keys: None,
             audit: None,
             calls: InProcess::default(),
@@ -211,6 +222,29 @@ impl Builder {
         self
     }
 
+    /// Brings metrics of your own, for autoscalers and `kubectl top`. Default: what the runtimes of this process' nodes tell.
+    #[must_use]
+    pub fn metrics(mut self, metrics: impl Metrics) -> Self {
+        self.metrics = Some(Arc::new(metrics));
+        self
+    }
+
+    /// Runs in a cloud: nodes come and go by demand, and Services of type LoadBalancer get addresses. The function is given a
+    /// way to start nodes in this process, which a cloud of real machines does not need:
+    /// `.cloud(|machines| SimulatedCloud::new(machines).group("small", 0..=10, "4", "16Gi"))`.
+    #[must_use]
+    pub fn cloud<C: Cloud>(mut self, make: impl FnOnce(Machines) -> C + Send + 'static) -> Self {
+        self.cloud = Some(Box::new(move |machines| Arc::new(make(machines))));
+        self
+    }
+
+    /// Sets how eagerly nodes come and go. Default: as upstream's cluster-autoscaler.
+    #[must_use]
+    pub fn autoscaler(mut self, settings: AutoscalerSettings) -> Self {
+        self.autoscaler = settings;
+        self
+    }
+
     /// Listens on an address (port 0 for any that is free), with TLS and a client certificate for the owner: see
     /// [`Cluster::address`] and [`Cluster::write_kubeconfig`].
     #[must_use]
@@ -294,10 +328,24 @@ impl Builder {
             parts.base.spawn(async move { aggregation::register(&*registered).await });
         }
 
+        let router = Arc::new(Router::new(gateway.clone()));
+        let metrics = self.metrics.unwrap_or_else(|| router.clone());
+        let tokens = door.is_some().then(|| Arc::new(ClusterTokens(gateway.clone())));
+        let machines = Machines::new(
+            gateway.clone(),
+            router.clone(),
+            tokens.clone().map(|tokens| -> Arc<dyn TokenSource> { tokens }),
+            &parts.nodes,
+        );
         let mut controllers = self.controllers;
         if self.builtin_controllers {
-            let options = Options { root_ca: door.as_ref().map(Door::root_ca), ..Options::default() };
+            let root_ca = door.as_ref().map(Door::root_ca);
+            let options = Options { root_ca, metrics: Some(metrics.clone()), ..Options::default() };
             controllers.extend(coracle_controllers::builtin(options));
+        }
+        if let Some(make) = self.cloud {
+            let cloud = make(machines.clone());
+            controllers.extend(cloud::controllers(&cloud, crate::cloud::what_if(), self.autoscaler));
         }
         let driver = Driver::start(controllers, &gateway, &parts.deciders);
         let mut schedulers = self.schedulers;
@@ -312,10 +360,8 @@ impl Builder {
             }
             parts.deciders.spawn(scheduling::run(name, scheduler, gateway.clone(), own));
         }
-        let router = Arc::new(Router::new(gateway.clone()));
         let mut nodes = self.nodes;
-        if door.is_some() {
-            let tokens = Arc::new(ClusterTokens(gateway.clone()));
+        if let Some(tokens) = tokens {
             nodes = nodes.into_iter().map(|node| node.tokens_by_default(tokens.clone())).collect();
         }
         start_nodes(&parts, &gateway, &router, nodes).await?;
@@ -325,18 +371,18 @@ impl Builder {
 
         let store = pipeline.ledger().store().clone();
         let published = Arc::new(Published::new(gateway.clone()));
-        let metrics = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
+        let numbers = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
         let server = server.with_outbound(outbound).with_aggregation(aggregation);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
-        let server = server.with_open_api(published).with_metrics(metrics);
+        let server = server.with_open_api(published).with_metrics(numbers).with_usage(metrics);
         let server = Arc::new(match self.audit {
             Some(audit) => server.with_audit(audit),
             None => server,
         });
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
-        Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })
+        Ok(Cluster { pipeline, driver, router, machines, snapshot, server, served, parts })
     }
 }
 

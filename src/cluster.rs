@@ -18,6 +18,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use crate::builder::Builder;
 use crate::driver::{Driver, Metrics};
+use crate::machines::Machines;
 use crate::parts::Parts;
 use crate::scheduling::SharedSnapshot;
 use crate::serving::Served;
@@ -30,6 +31,7 @@ pub struct Cluster {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) driver: Driver,
     pub(crate) router: Arc<Router>,
+    pub(crate) machines: Machines,
     pub(crate) snapshot: SharedSnapshot,
     pub(crate) server: Arc<ApiServer>,
     pub(crate) served: Option<Served>,
@@ -69,6 +71,12 @@ impl Cluster {
     #[must_use]
     pub fn world(&self) -> Arc<World> {
         self.pipeline.feed().world()
+    }
+
+    /// Starts and stops nodes while the cluster runs.
+    #[must_use]
+    pub fn machines(&self) -> &Machines {
+        &self.machines
     }
 
     /// What each controller has done so far.

@@ -22,14 +22,17 @@
 //! | [`kinds`] | custom kinds from Rust types |
 //! | `bootstrap` | what every cluster has before anyone asks |
 //! | [`clock`] | system time and virtual time |
+//! | [`SimulatedCloud`], [`Machines`] | machines by demand; nodes that come and go |
 
 mod bootstrap;
 mod builder;
 pub mod clock;
+mod cloud;
 mod cluster;
 mod driver;
 mod error;
 pub mod kinds;
+mod machines;
 mod metrics;
 mod parts;
 mod scheduling;
@@ -38,13 +41,15 @@ mod streams;
 mod tokens;
 
 pub use builder::Builder;
+pub use cloud::SimulatedCloud;
 pub use cluster::{Cluster, Shutdown};
 pub use driver::Metrics;
 pub use error::Error;
+pub use machines::Machines;
 
 pub use coracle_api::client::Change;
 pub use coracle_api::{Admission, Api, Client};
-pub use coracle_controllers::{Context, Controller, Next, Plan, Planner, Watches};
+pub use coracle_controllers::{Cloud, Context, Controller, Next, Plan, Planner, Watches};
 pub use coracle_core::{
     Clock, GroupResource, Happening, Object, ObjectKey, Patch, Request, Resource, Response, Revision, Severity, Status,
     Target, World,

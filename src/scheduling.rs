@@ -185,7 +185,8 @@ impl Round {
     }
 
     fn tell(&self, pod: &PodInfo, severity: Severity, reason: &'static str, note: String) {
-        self.gateway.record(Happening::new(self.reporter, &*pod.pod, severity, reason, note));
+        let action = if severity == Severity::Normal { "Binding" } else { "Scheduling" };
+        self.gateway.record(Happening::new(self.reporter, &*pod.pod, severity, reason, note).acting(action));
     }
 
     fn snapshot(&self) -> std::sync::MutexGuard<'_, Snapshot> {

@@ -1,7 +1,10 @@
 //! All built-in controllers.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use coracle_core::Metrics;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::ReplicationController;
 
@@ -11,9 +14,10 @@ use crate::daemon_set::DaemonSets;
 use crate::defaults::{RootCa, ServiceAccounts};
 use crate::deployment::Deployments;
 use crate::disruption_budget::DisruptionBudgets;
-use crate::endpoints::{EndpointSlices, LegacyEndpoints};
+use crate::endpoints::{EndpointSliceMirroring, EndpointSlices, LegacyEndpoints};
 use crate::erased::{ErasedController, erase};
 use crate::garbage::GarbageCollector;
+use crate::horizontal_pod_autoscaler::HorizontalPodAutoscalers;
 use crate::job::{Jobs, UncountedPods};
 use crate::namespace::Namespaces;
 use crate::node::{NodeLifecycle, TaintEviction};
@@ -25,7 +29,7 @@ use crate::storage_protection::{ClaimProtection, VolumeProtection};
 use crate::time_to_live::{FinishedJobs, OldEvents};
 
 /// What the built-in controllers can be told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The certificates, in PEM, by which pods know the API server; `None` publishes none. Default: `None`.
     pub root_ca: Option<String>,
@@ -33,11 +37,19 @@ pub struct Options {
     pub node_grace: Duration,
     /// How many ended pods are kept. Default 12,500.
     pub terminated_pods_max: usize,
+    /// What autoscalers of pods go by; `None` runs none of them. Default: `None`.
+    pub metrics: Option<Arc<dyn Metrics>>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Options").field("node_grace", &self.node_grace).finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root_ca: None, node_grace: Duration::from_secs(40), terminated_pods_max: 12_500 }
+        Self { root_ca: None, node_grace: Duration::from_secs(40), terminated_pods_max: 12_500, metrics: None }
     }
 }
 
@@ -60,6 +72,7 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(ServiceAccounts),
         erase(EndpointSlices),
         erase(LegacyEndpoints),
+        erase(EndpointSliceMirroring),
         erase(NodeLifecycle::new(options.node_grace)),
         erase(TaintEviction),
         erase(PodGarbage::new(options.terminated_pods_max)),
@@ -70,6 +83,7 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(ClusterRoleAggregation),
     ];
     controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));
+    controllers.extend(options.metrics.map(|metrics| erase(HorizontalPodAutoscalers::new(metrics))));
     controllers
 }
 

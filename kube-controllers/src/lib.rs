@@ -11,12 +11,15 @@
 //! | [`endpoints`] | where the traffic of a Service goes |
 //! | [`storage_protection`] | claims and volumes that stay until nobody uses them |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
+//! | [`cloud`] | machines by demand, and what else a cloud gives |
+//! | [`horizontal_pod_autoscaler`] | as many replicas as metrics ask for |
 //! | [`disruption_budget`], [`resource_quota`] | how many pods may be evicted, how much is used of quotas |
 //! | [`cluster_role_aggregation`] | roles that gather the rules of others |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
 
 pub mod builtin;
+pub mod cloud;
 pub mod cluster_role_aggregation;
 pub mod context;
 pub mod controller;
@@ -30,6 +33,7 @@ pub mod endpoints;
 pub mod erased;
 pub mod garbage;
 pub mod history;
+pub mod horizontal_pod_autoscaler;
 pub mod job;
 pub mod namespace;
 pub mod node;
@@ -51,6 +55,7 @@ pub mod victims;
 pub mod watches;
 
 pub use builtin::{Options, builtin};
+pub use cloud::Cloud;
 pub use context::Context;
 pub use controller::{Controller, Error, Next};
 pub use erased::{ErasedController, erase};

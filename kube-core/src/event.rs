@@ -41,6 +41,9 @@ pub struct Happening {
     pub reporter: &'static str,
     /// The node the reporter runs on; empty for controllers.
     pub host: Arc<str>,
+    /// What the reporter did or tried, such as `Binding`. Empty for most. With an action, repetitions are told as a series,
+    /// as clients of `events.k8s.io` do it, else by a count.
+    pub action: &'static str,
 }
 
 impl Happening {
@@ -53,7 +56,13 @@ impl Happening {
         note: impl Into<String>,
     ) -> Self {
         let regarding = Arc::new(reference_to(object));
-        Self { regarding, severity, reason, note: note.into(), reporter, host: Arc::from("") }
+        Self { regarding, severity, reason, note: note.into(), reporter, host: Arc::from(""), action: "" }
+    }
+
+    /// The same, with what the reporter did or tried.
+    #[must_use]
+    pub fn acting(self, action: &'static str) -> Self {
+        Self { action, ..self }
     }
 }
 

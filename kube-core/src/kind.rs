@@ -124,10 +124,10 @@ impl Kind {
         GroupResource { group: self.group.clone(), resource: self.plural.clone() }
     }
 
-    /// Whether objects of this row are kept; reviews and bindings are only answered.
+    /// Whether objects of this row are kept; reviews, bindings and metrics are only answered.
     #[must_use]
     pub fn is_stored(&self) -> bool {
-        self.verbs.contains(&"get") && self.plural != "componentstatuses"
+        self.verbs.contains(&"get") && self.plural != "componentstatuses" && !crate::metrics::is_metrics(self)
     }
 
     /// Whether this row is the version in which its objects are kept.

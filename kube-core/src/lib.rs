@@ -8,6 +8,7 @@
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
+//! | [`scale`](mod@scale), [`metrics`] | how many replicas any object wants and has; what is measured of them |
 //! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
 //! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
@@ -24,6 +25,7 @@ pub mod feed;
 pub mod field;
 pub mod kind;
 pub mod limits;
+pub mod metrics;
 pub mod object;
 pub mod patch;
 pub mod placement;
@@ -36,6 +38,7 @@ pub mod request;
 pub mod resource;
 pub mod revision;
 pub mod rules;
+pub mod scale;
 pub mod schedule;
 pub mod schema;
 pub mod selector;
@@ -48,12 +51,14 @@ pub mod world;
 pub use event::{Happening, Severity};
 pub use feed::{Event, Feed, Lagged, Subscription};
 pub use kind::{GroupResource, Kind, Kinds, Subresource};
+pub use metrics::Metrics;
 pub use object::{Object, ObjectKey, ObjectRef};
 pub use request::{
     Action, Body, Edit, Effect, FieldValidation, Gateway, Options, Patch, Request, Response, Target, User,
 };
 pub use resource::{AnyResource, Codec, Resource};
 pub use revision::Revision;
+pub use scale::scale;
 pub use status::{Reason, Status};
 pub use time::{Clock, Entropy};
 pub use world::World;

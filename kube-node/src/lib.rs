@@ -7,6 +7,7 @@
 //! | [`probe`] | when a probe is due, what its results mean, and how it asks |
 //! | [`agent`] | a running node: mailbox, router, jobs, heartbeats, registration |
 //! | [`streams`] | the way to a pod's logs and commands |
+//! | `usage` | what pods use, as far as their runtimes can tell |
 //! | [`runtime`], [`runtimes`] | the door to whatever runs containers; processes, functions, a simulation |
 
 pub mod agent;
@@ -16,4 +17,5 @@ pub mod probe;
 pub mod runtime;
 pub mod runtimes;
 pub mod streams;
+mod usage;
 pub mod volumes;

@@ -74,6 +74,11 @@ pub trait Runtime: Send + Sync + 'static {
     fn ports(&self) -> Option<&dyn Ports> {
         None
     }
+
+    /// Measuring what containers use, if this runtime can.
+    fn stats(&self) -> Option<&dyn Stats> {
+        None
+    }
 }
 
 /// Names a sandbox within its runtime.
@@ -305,6 +310,24 @@ pub type Connection = Box<dyn Duplex>;
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Measuring what containers use.
+#[async_trait]
+pub trait Stats: Send + Sync {
+    /// What a running container of this pod uses; `None` if nobody knows (yet).
+    async fn usage(&self, pod: &Pod, id: &ContainerId) -> Result<Option<Usage>, RuntimeError>;
+}
+
+/// What a container uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processors, in billionths of one.
+    pub cpu_nano_cores: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Over how long a time the use of processors was measured. Default zero: it is how it is now.
+    pub window: Duration,
+}
 
 /// Running commands in containers.
 #[async_trait]

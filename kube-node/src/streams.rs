@@ -88,7 +88,7 @@ impl PodStreams for Router {
     }
 }
 
-async fn locate(
+pub(crate) async fn locate(
     router: &Router,
     pod: &Pod,
     container: &str,

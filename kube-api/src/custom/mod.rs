@@ -20,7 +20,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 pub(crate) use conversion::{Converter, api_version_of, needs_webhook, standing_alone};
 pub(crate) use fields::{selected, text_at};
-pub(crate) use scale::{read_scale, set_replicas};
+pub(crate) use scale::set_replicas;
 pub use settle::run;
 
 /// What the deletion of a definition waits for. Source: apiextensions `customresourcedefinition/etcd.go`, `REST.Delete`.

@@ -1,36 +1,8 @@
-//! The scale of custom kinds: numbers at the paths that the definition names. Source: apiextensions
-//! `customresource.scaleFromCustomResource`.
+//! Scaling custom kinds: the wanted number goes to the path that the definition names.
 
-use coracle_core::custom::{Version, path_of};
-use coracle_core::{AnyResource, Codec, Object, Status};
-use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use coracle_core::custom::Version;
+use coracle_core::{AnyResource, Codec, Status};
 use serde_json::{Map, Value};
-
-/// The scale view of an object; `None` if its definition has none.
-pub(crate) fn read_scale(version: &Version, object: &Object) -> Option<Scale> {
-    let paths = version.scale.as_ref()?;
-    let json: Value = serde_json::from_slice(object.stored()).ok()?;
-    let number =
-        |path: &str| path_of(&json, path).and_then(Value::as_i64).and_then(|number| i32::try_from(number).ok());
-    let selector = paths.label_selector_path.as_deref().and_then(|path| path_of(&json, path));
-    let metadata = object.metadata();
-    Some(Scale {
-        metadata: ObjectMeta {
-            name: metadata.name.clone(),
-            namespace: metadata.namespace.clone(),
-            uid: metadata.uid.clone(),
-            resource_version: metadata.resource_version.clone(),
-            creation_timestamp: metadata.creation_timestamp.clone(),
-            ..ObjectMeta::default()
-        },
-        spec: Some(ScaleSpec { replicas: number(&paths.spec_replicas_path) }),
-        status: Some(ScaleStatus {
-            replicas: number(&paths.status_replicas_path).unwrap_or(0),
-            selector: selector.and_then(Value::as_str).map(str::to_owned),
-        }),
-    })
-}
 
 /// Writes the wanted number where the definition has it.
 ///

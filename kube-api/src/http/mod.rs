@@ -8,6 +8,7 @@
 //! | [`discovery`], [`health`] | what there is, and how the server is |
 //! | [`streams`], `connect` | logs, commands and connections of pods; what admission says to them |
 //! | `proxy` | HTTP to pods, services and nodes |
+//! | `usage` | what pods and nodes use |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
@@ -29,6 +30,7 @@ pub mod respond;
 pub mod serve;
 pub mod service;
 pub mod streams;
+mod usage;
 mod write;
 
 use std::sync::Arc;
@@ -80,6 +82,7 @@ pub struct ApiServer {
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
+    usage: Option<Arc<dyn coracle_core::Metrics>>,
     health_checks: Vec<Arc<dyn HealthCheck>>,
     audit: Option<Audit>,
     address: String,
@@ -117,6 +120,7 @@ impl ApiServer {
             streams: None,
             open_api: None,
             metrics: None,
+            usage: None,
             health_checks: Vec::new(),
             audit: None,
             address: "127.0.0.1:6443".to_owned(),
@@ -164,6 +168,13 @@ impl ApiServer {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
         self.metrics = Some(metrics);
+        self
+    }
+
+    /// With a source of what pods use, for `metrics.k8s.io`. Without, its paths answer 503.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Arc<dyn coracle_core::Metrics>) -> Self {
+        self.usage = Some(usage);
         self
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coracle_core::selector::{FieldRequirement, FieldSelector};
-use coracle_core::{Kind, Status, User};
+use coracle_core::{Kind, Status, User, metrics, scale};
 use futures::StreamExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
@@ -13,8 +13,7 @@ use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
-use super::{ApiServer, connect, proxy, streams, write};
-use crate::pipeline::scale;
+use super::{ApiServer, connect, proxy, streams, usage, write};
 use crate::read::{Form, Selection, Shape};
 
 /// One request about a resource, on its way.
@@ -77,6 +76,9 @@ impl Call<'_> {
     }
 
     async fn dispatch(self, body: RequestBody) -> Result<Response<Body>, Status> {
+        if metrics::is_metrics(&self.kind) {
+            return usage::answer(self).await;
+        }
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
             ("exec" | "attach" | "portforward", _) => {

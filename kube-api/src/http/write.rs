@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coracle_core::{Action, Body as Content, Effect, GroupResource, Object, Options, Patch, Request, Status, Target};
+use coracle_core::{
+    Action, Body as Content, Effect, GroupResource, Object, Options, Patch, Request, Status, Target, scale,
+};
 use http::{Response, StatusCode};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
@@ -13,7 +15,6 @@ use super::negotiate::{self, Media, PatchType};
 use super::options::{OptionsKind, delete_options, write_options};
 use super::resources::Call;
 use super::respond::{Answering, warn};
-use crate::pipeline::scale;
 use crate::read::{Listing, Selection};
 
 /// Kinds that an update may create. Source: the strategies' `AllowCreateOnUpdate` of upstream.

@@ -39,7 +39,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
 use self::ledger::{Draft, Refused};
 pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
-pub use self::subresource::scale;
 use crate::admission::{Admission, Attributes, Hold, Notes, Operation};
 use crate::allocator::Allocator;
 use crate::auth::Auth;

@@ -4,16 +4,16 @@ use std::any::Any;
 use std::sync::Arc;
 
 use coracle_core::{
-    AnyResource, Body, Effect, GroupResource, Kind, Object, Patch, Reason, Request, Response, Status, Target, patch,
+    AnyResource, Body, Effect, GroupResource, Object, Patch, Reason, Request, Response, Status, Target, patch, scale,
     selector::Selector,
 };
 use coracle_store::Expect;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
+use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::{Binding, Namespace, Pod, PodCondition, ReplicationController};
 use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, StatusCause};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 
 use super::{Call, Pipeline, Prepared, encode};
 use crate::admission::Operation;
@@ -223,43 +223,6 @@ fn complete(wanted: &mut Scale, current: &Scale) {
     }
     new.creation_timestamp.clone_from(&old.creation_timestamp);
     wanted.status.clone_from(&current.status);
-}
-
-/// The scale view of an object, if its kind, in the version asked, has one.
-#[must_use]
-pub fn scale(kind: &Kind, object: &Object) -> Option<Scale> {
-    if let Some(custom) = &kind.custom {
-        return crate::custom::read_scale(custom, object);
-    }
-    let text = |selector: &LabelSelector| Some(Selector::from_label_selector(Some(selector)).ok()?.to_string());
-    let (spec, replicas, selector) = if let Some(object) = object.get::<Deployment>() {
-        let spec = object.spec.as_ref()?;
-        (spec.replicas, object.status.as_ref().and_then(|status| status.replicas), text(&spec.selector))
-    } else if let Some(object) = object.get::<ReplicaSet>() {
-        let spec = object.spec.as_ref()?;
-        (spec.replicas, object.status.as_ref().map(|status| status.replicas), text(&spec.selector))
-    } else if let Some(object) = object.get::<StatefulSet>() {
-        let spec = object.spec.as_ref()?;
-        (spec.replicas, object.status.as_ref().map(|status| status.replicas), text(&spec.selector))
-    } else {
-        let object = object.get::<ReplicationController>()?;
-        let spec = object.spec.as_ref()?;
-        let selector = spec.selector.as_ref().map(|labels| Selector::from_labels(labels).to_string());
-        (spec.replicas, object.status.as_ref().map(|status| status.replicas), selector)
-    };
-    let metadata = object.metadata();
-    Some(Scale {
-        metadata: ObjectMeta {
-            name: metadata.name.clone(),
-            namespace: metadata.namespace.clone(),
-            uid: metadata.uid.clone(),
-            resource_version: metadata.resource_version.clone(),
-            creation_timestamp: metadata.creation_timestamp.clone(),
-            ..ObjectMeta::default()
-        },
-        spec: Some(ScaleSpec { replicas: spec }),
-        status: Some(ScaleStatus { replicas: replicas.unwrap_or(0), selector }),
-    })
 }
 
 fn replicas_of(value: &mut dyn Any) -> Option<&mut Option<i32>> {

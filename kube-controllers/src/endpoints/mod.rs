@@ -1,7 +1,8 @@
-//! Where the traffic of a Service goes: `slices` for EndpointSlices, `legacy` for Endpoints. Source:
-//! `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`, `pkg/controller/endpoint`.
+//! Where the traffic of a Service goes: `slices` for EndpointSlices, `legacy` for Endpoints, `mirror` for
+//! slices of Endpoints made by hand. Source: `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`, `pkg/controller/endpoint`.
 
 mod legacy;
+mod mirror;
 mod slices;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::pods;
 
 pub use legacy::LegacyEndpoints;
+pub use mirror::EndpointSliceMirroring;
 pub use slices::EndpointSlices;
 
 /// Marks objects of a Service without an address of its own.

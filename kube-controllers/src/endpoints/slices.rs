@@ -22,8 +22,8 @@ use crate::watches::Watches;
 /// Endpoints in a slice at most. Source: `--max-endpoints-per-slice`.
 const SLICE_ENDPOINTS_MAX: usize = 100;
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -281,7 +281,7 @@ fn count(slice: &EndpointSlice) -> usize {
 }
 
 /// Whether two versions say the same; absent and empty lists do.
-fn same(one: &EndpointSlice, other: &EndpointSlice) -> bool {
+pub(super) fn same(one: &EndpointSlice, other: &EndpointSlice) -> bool {
     fn list<T>(list: Option<&Vec<T>>) -> &[T] {
         list.map_or(&[], Vec::as_slice)
     }
@@ -290,7 +290,7 @@ fn same(one: &EndpointSlice, other: &EndpointSlice) -> bool {
         && list(one.ports.as_ref()) == list(other.ports.as_ref())
 }
 
-fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+pub(super) fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 

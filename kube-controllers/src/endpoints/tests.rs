@@ -5,7 +5,7 @@ use expect_test::expect;
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use super::{EndpointSlices, LegacyEndpoints, services_of_change};
+use super::{EndpointSliceMirroring, EndpointSlices, LegacyEndpoints, services_of_change};
 use crate::planner::Planner as _;
 use crate::testing::{Small, change};
 
@@ -160,4 +160,40 @@ fn a_change_that_no_endpoint_shows_wakes_nobody() {
     assert_eq!(woken(|pod| pod.status.as_mut().unwrap().message = Some("hello".to_owned())), 0);
     assert_eq!(woken(|pod| pod.status.as_mut().unwrap().conditions = None), 1);
     assert_eq!(woken(|pod| pod.metadata.labels = None), 1);
+}
+
+#[test]
+fn endpoints_made_by_hand_are_mirrored() {
+    let mut small = Small::new(
+        "{kind: Service, metadata: {name: db}, spec: {ports: [{port: 5432}]}}\n---\n\
+         {kind: Endpoints, metadata: {name: db, labels: {tier: back}}, subsets: [{ports: [{port: 5432}], \
+         addresses: [{ip: 10.0.0.1}, {ip: 'fd00::1'}, {ip: nonsense}], notReadyAddresses: [{ip: 10.0.0.2}]}]}\n",
+    );
+    expect![[r#"
+        event InvalidIPAddress: Skipped 1 invalid IP addresses when mirroring to EndpointSlices
+        create endpointslice default/db-*
+        create endpointslice default/db-*
+    "#]]
+    .assert_eq(&small.step(&EndpointSliceMirroring, "db"));
+    expect![[r#"
+        db-1 [5432] 10.0.0.1@-=100 10.0.0.2@-=000
+        db-2 [5432] fd00::1@-=100
+    "#]]
+    .assert_eq(&slices(&small));
+    small.edit::<Endpoints>("db", |db| {
+        db.subsets.as_mut().unwrap()[0].addresses.as_mut().unwrap().truncate(1);
+    });
+    expect![[r#"
+        delete endpointslice default/db-2
+    "#]]
+    .assert_eq(&small.step(&EndpointSliceMirroring, "db"));
+    assert_eq!(small.step(&EndpointSliceMirroring, "db"), "");
+    // What a Service selects is the other controller's business; so is nothing at all.
+    small.edit::<Service>("db", |db| {
+        db.spec.as_mut().unwrap().selector = Some([("app".to_owned(), "db".to_owned())].into());
+    });
+    expect![[r#"
+        delete endpointslice default/db-1
+    "#]]
+    .assert_eq(&small.step(&EndpointSliceMirroring, "db"));
 }

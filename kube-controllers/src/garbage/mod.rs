@@ -198,6 +198,7 @@ fn tell_of_foreign_owners(object: &Object, found: &Owners<'_>, world: &World, pl
             note: format!("ownerRef {owner} does not exist in namespace {namespace:?}"),
             reporter: CONTROLLER,
             host: "".into(),
+            action: "",
         });
     }
 }

@@ -195,6 +195,7 @@ impl Announcement {
             note: note.replace("{}", &value),
             reporter: self.reporter,
             host: Arc::from(""),
+            action: "",
         })
     }
 }

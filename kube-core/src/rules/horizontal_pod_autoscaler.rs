@@ -22,7 +22,7 @@ impl Ruled for V1 {
 
     fn validate(&self, errors: &mut Errors) {
         let spec = &self.spec;
-        validate_replicas(spec.min_replicas, spec.max_replicas, errors);
+        validate_replicas(spec.min_replicas, spec.max_replicas, false, errors);
         let target = &spec.scale_target_ref;
         validate_reference(
             &target.kind,
@@ -51,7 +51,9 @@ impl Ruled for V2 {
 
     fn validate(&self, errors: &mut Errors) {
         let spec = &self.spec;
-        validate_replicas(spec.min_replicas, spec.max_replicas, errors);
+        let is_from_outside = |metric: &MetricSpec| metric.object.is_some() || metric.external.is_some();
+        let sees_demand = items(&spec.metrics).iter().any(is_from_outside);
+        validate_replicas(spec.min_replicas, spec.max_replicas, sees_demand, errors);
         let target = &spec.scale_target_ref;
         validate_reference(
             &target.kind,
@@ -97,10 +99,15 @@ fn fill_rules(rules: &mut Option<HPAScalingRules>, window_seconds: impl Into<Opt
     });
 }
 
-fn validate_replicas(least: Option<i32>, most: i32, errors: &mut Errors) {
-    // Scaling to zero needs the feature HPAScaleToZero, which is off.
-    if let Some(least) = least.filter(|least| *least < 1) {
-        errors.invalid(&SPEC.field("minReplicas"), least, "must be greater than or equal to 1");
+/// `sees_demand`: a metric tells of demand even while there are no pods. Scaling to zero is on: upstream's feature
+/// HPAScaleToZero.
+fn validate_replicas(least: Option<i32>, most: i32, sees_demand: bool, errors: &mut Errors) {
+    if least == Some(0) && !sees_demand {
+        let message = "must specify at least one Object or External metric to support scaling to zero replicas";
+        errors.forbidden(&SPEC.field("metrics"), message);
+    }
+    if let Some(least) = least.filter(|least| *least < 0) {
+        errors.invalid(&SPEC.field("minReplicas"), least, "must be greater than or equal to 0");
     }
     if most < 1 {
         errors.invalid(&SPEC.field("maxReplicas"), most, "must be greater than 0");

@@ -565,6 +565,7 @@ impl Crew {
             note: tell.note,
             reporter: "kubelet",
             host: self.node.name.clone(),
+            action: "",
         });
     }
 

@@ -178,6 +178,12 @@ impl Node {
         &self.name
     }
 
+    /// The node object as the node registers it.
+    #[must_use]
+    pub fn object(&self, now: jiff::Timestamp) -> k8s_openapi::api::core::v1::Node {
+        registration::object(self, now)
+    }
+
     /// Registers the node and runs it until `shutdown`; then says how it went.
     ///
     /// The router must run too ([`Router::run`]): it is how the node hears of its pods and keeps its lease.

@@ -37,7 +37,7 @@ pub(super) async fn register(node: &Node, gateway: &dyn Gateway) -> Result<(), S
 }
 
 /// The node object as it is first created.
-fn object(node: &Node, now: Timestamp) -> core::Node {
+pub(super) fn object(node: &Node, now: Timestamp) -> core::Node {
     let well_known = [
         ("kubernetes.io/hostname", &*node.name),
         ("kubernetes.io/os", std::env::consts::OS),
@@ -72,7 +72,12 @@ pub(super) fn status(node: &Node, stopping: Option<&'static str>, now: Timestamp
         let own: Vec<String> = fresh.conditions.iter().flatten().map(|one| one.type_.clone()).collect();
         let others = old.into_iter().filter(|condition| !own.contains(&condition.type_));
         status.conditions = Some(fresh.conditions.into_iter().flatten().chain(others).collect());
-        status.addresses = fresh.addresses;
+        // Addresses of other kinds are the cloud's.
+        let mut addresses = fresh.addresses.unwrap_or_default();
+        let others = status.addresses.take().unwrap_or_default();
+        let is_other = |one: &NodeAddress| matches!(&*one.type_, "ExternalIP" | "ExternalDNS" | "InternalDNS");
+        addresses.extend(others.into_iter().filter(is_other));
+        status.addresses = Some(addresses);
         status.capacity = fresh.capacity;
         status.allocatable = fresh.allocatable;
         status.node_info = fresh.node_info;

@@ -155,6 +155,11 @@ impl Router {
         }
     }
 
+    /// The cluster's time.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.gateway.clock().now()
+    }
+
     /// Where a node of this process is reached; `None` if it does not run here.
     pub(crate) fn address(&self, name: &str) -> Option<Address> {
         lock(&self.nodes).get(name).cloned()

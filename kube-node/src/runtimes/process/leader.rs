@@ -81,6 +81,11 @@ impl Leader {
         Ok(Self { pid, process, reaped: Mutex::new(None), watchdog, kept })
     }
 
+    /// Its number, which is its session's too.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Waits until the process has ended.
     pub(super) async fn ended(&self) {
         // Ready once, ready for ever; an error means that the tokio runtime is ending.

@@ -43,6 +43,7 @@ mod session;
 mod spawn;
 mod state_directory;
 mod terminal;
+mod usage;
 mod watchdog;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -63,7 +64,7 @@ use super::book::{Book, SandboxEntry};
 use super::times::Times;
 use crate::runtime::{
     Connection, ContainerId, ContainerSpec, ContainerStatus, Exec, ImageId, LogLine, LogOptions, Logs, Ports, Runtime,
-    RuntimeError, RuntimeEvent, Sandbox, SandboxId, SandboxStatus,
+    RuntimeError, RuntimeEvent, Sandbox, SandboxId, SandboxStatus, Stats,
 };
 use command::Invocation;
 use leader::Leader;
@@ -103,6 +104,7 @@ struct Kept {
     stdin: Option<mpsc::Sender<Bytes>>,
     /// Changes when something was printed; closed when the container has ended and all is written.
     printed: watch::Receiver<()>,
+    meter: usage::Meter,
 }
 
 /// What a [`ProcessRuntime`] can be told before it is made.
@@ -257,7 +259,8 @@ impl Shared {
         }
         let status = record.status();
         let leader = leader.map(Arc::new);
-        let kept = Arc::new(Kept { record, leader: leader.clone(), stdin: None, printed });
+        let kept =
+            Arc::new(Kept { record, leader: leader.clone(), stdin: None, printed, meter: usage::Meter::default() });
         let monitor = leader.and_then(|leader| {
             let outputs = monitor::Outputs::of(&kept.record).ok()?;
             monitor::Monitor::of(self, &kept.record, outputs, leader, printing).ok()
@@ -324,7 +327,8 @@ impl Shared {
         let monitor = monitor.inspect_err(|_error| {
             let _killed = leader.kill();
         })?;
-        let kept = Kept { record: record.clone(), leader: Some(leader), stdin: feed, printed };
+        let kept =
+            Kept { record: record.clone(), leader: Some(leader), stdin: feed, printed, meter: usage::Meter::default() };
         let id = self.book.begin(spec, record.started_at, Arc::new(kept))?;
         monitor.spawn();
         Ok(id)
@@ -434,6 +438,10 @@ impl Runtime for ProcessRuntime {
     }
 
     fn ports(&self) -> Option<&dyn Ports> {
+        Some(self)
+    }
+
+    fn stats(&self) -> Option<&dyn Stats> {
         Some(self)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
@@ -18,6 +19,10 @@ struct Stat {
     birth: Birth,
     state: char,
     session: i32,
+    /// CPU time of the process and of its children that have ended, in clock ticks.
+    spent_ticks: u64,
+    /// Memory in pages.
+    resident_pages: u64,
 }
 
 fn parse(text: &str) -> Option<Stat> {
@@ -28,7 +33,10 @@ fn parse(text: &str) -> Option<Stat> {
     let state = fields.first()?.chars().next()?;
     let session = fields.get(3)?.parse().ok()?;
     let ticks = fields.get(19)?.parse().ok()?;
-    Some(Stat { birth: Birth { pid, ticks }, state, session })
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    let spent_ticks = (11..15).filter_map(number).sum();
+    let resident_pages = number(21).unwrap_or(0);
+    Some(Stat { birth: Birth { pid, ticks }, state, session, spent_ticks, resident_pages })
 }
 
 impl Birth {
@@ -74,10 +82,25 @@ pub(super) fn kill(leader: Pid) {
 
 /// The processes of a session that are not already dead.
 pub(super) fn living_members(leader: Pid) -> Vec<Pid> {
+    living(leader).map(|stat| stat.birth.pid).collect()
+}
+
+fn living(leader: Pid) -> impl Iterator<Item = Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let stats = pids.filter_map(read).filter(|stat| stat.session == leader.as_raw_pid());
-    stats.filter(|stat| !matches!(stat.state, 'Z' | 'X')).map(|stat| stat.birth.pid).collect()
+    let stats = pids.filter_map(read).filter(move |stat| stat.session == leader.as_raw_pid());
+    stats.filter(|stat| !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// The CPU time that a session has spent, and the bytes of memory that it holds.
+pub(super) fn usage(leader: Pid) -> (Duration, u64) {
+    let (mut ticks, mut pages) = (0, 0);
+    for stat in living(leader) {
+        ticks += stat.spent_ticks;
+        pages += stat.resident_pages;
+    }
+    let spent = Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second().max(1));
+    (spent, pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]
@@ -91,6 +114,7 @@ mod tests {
             let stat = parse(&text).unwrap();
             assert_eq!((stat.birth.pid.as_raw_pid(), stat.birth.ticks), (42, 123_456));
             assert_eq!((stat.state, stat.session), ('S', 39));
+            assert_eq!((stat.spent_ticks, stat.resident_pages), (5 + 6 + 7 + 8, 9));
         }
         assert!(Birth::parse("").is_none());
         assert!(Birth::parse("42 (torn").is_none());

@@ -9,6 +9,8 @@
 //! | `coracle.dev/start-after` | how long its containers take to start | `2s` |
 //! | `coracle.dev/run-for` | how long they run before they end by themselves | `1m30s` |
 //! | `coracle.dev/exit-code` | with which code they then end | `3` |
+//! | `coracle.dev/cpu-usage` | how much CPU each of its containers uses, at any time | `250m` |
+//! | `coracle.dev/memory-usage` | how much memory each of its containers uses, at any time | `64Mi` |
 //!
 //! One value is one node's runtime. [`SimulatedRuntime::sibling`] makes another node's: with its own pods, addresses and
 //! events, and with the same behaviour, chance and timer. So a thousand nodes share one sleeping task.
@@ -17,6 +19,7 @@ mod behaviour;
 mod deadlines;
 mod nodes;
 mod output;
+mod usage;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,13 +32,14 @@ use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 pub use behaviour::{Behaviour, EXIT_CODE, RUN_FOR, START_AFTER};
+pub use usage::{CPU_USAGE, MEMORY_USAGE};
 
 use super::addresses::AddressPool;
 use super::book::Book;
 use super::times::Times;
 use crate::runtime::{
     ContainerId, ContainerSpec, Exec, ExecOutput, Exit, ImageId, Logs, Runtime, RuntimeError, RuntimeEvent, Sandbox,
-    SandboxId, SandboxStatus,
+    SandboxId, SandboxStatus, Stats, Usage,
 };
 use behaviour::PodBehaviour;
 use deadlines::{Deadline, Deadlines};
@@ -48,6 +52,7 @@ pub struct SimulatedRuntime {
 }
 
 type Choose = Arc<dyn Fn(&Pod, &Container) -> Behaviour + Send + Sync>;
+type Uses = Arc<dyn Fn(&Pod, &str) -> Usage + Send + Sync>;
 type Answer = Arc<dyn Fn(&ContainerId, &[String]) -> ExecOutput + Send + Sync>;
 
 /// What siblings share.
@@ -64,6 +69,7 @@ struct How {
     fixed: Behaviour,
     choose: Option<Choose>,
     answer: Option<Answer>,
+    uses: Option<Uses>,
     chance: Arc<Entropy>,
 }
 
@@ -85,7 +91,8 @@ impl SimulatedRuntime {
     #[must_use]
     pub fn new() -> Self {
         let chance = Arc::new(Entropy::seeded(0));
-        Self::of(How { fixed: Behaviour::default(), choose: None, answer: None, chance }, Times::default())
+        let how = How { fixed: Behaviour::default(), choose: None, answer: None, uses: None, chance };
+        Self::of(how, Times::default())
     }
 
     fn of(how: How, times: Times) -> Self {
@@ -112,6 +119,14 @@ impl SimulatedRuntime {
     #[must_use]
     pub fn answering(self, answer: impl Fn(&ContainerId, &[String]) -> ExecOutput + Send + Sync + 'static) -> Self {
         let how = How { answer: Some(Arc::new(answer)), ..self.family.how.clone() };
+        Self::of(how, self.family.times.clone())
+    }
+
+    /// What containers use, by pod and container name, asked whenever someone wants to know. Default: nobody knows, unless
+    /// the pod's annotations say.
+    #[must_use]
+    pub fn using(self, uses: impl Fn(&Pod, &str) -> Usage + Send + Sync + 'static) -> Self {
+        let how = How { uses: Some(Arc::new(uses)), ..self.family.how.clone() };
         Self::of(how, self.family.times.clone())
     }
 
@@ -302,6 +317,10 @@ impl Runtime for SimulatedRuntime {
     }
 
     fn exec(&self) -> Option<&dyn Exec> {
+        Some(self)
+    }
+
+    fn stats(&self) -> Option<&dyn Stats> {
         Some(self)
     }
 }
