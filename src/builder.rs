@@ -51,9 +51,9 @@ pub struct Builder {
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
+    calls: InProcess,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
-    calls: InProcess,
 }
 
 /// What of the store is sealed, and with which keys.
@@ -89,9 +89,9 @@ impl Default for Builder {
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
+            calls: InProcess::default(),
             keys: None,
             audit: None,
-            calls: InProcess::default(),
         }
     }
 }
@@ -219,6 +219,14 @@ impl Builder {
         self
     }
 
+    /// Answers what the API server would call out for (webhooks, aggregated API servers) by functions of this program, host by
+    /// host; the other hosts are called over the network. In virtual time this is the only way: real calls take no time there.
+    #[must_use]
+    pub fn calls(mut self, calls: InProcess) -> Self {
+        self.calls = calls;
+        self
+    }
+
     /// Keeps the certificate authority and the key of ServiceAccount tokens in a folder (`ca.crt`, `ca.key`, `sa.key`, made at the
     /// first start), so that certificates and tokens stay good when a cluster that [serves](Self::serve) starts again.
     /// Default: new ones at each start.
@@ -232,14 +240,6 @@ impl Builder {
     #[must_use]
     pub fn audit(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
-        self
-    }
-
-    /// Answers what the API server would call out for (webhooks, aggregated API servers) by functions of this program, host by
-    /// host; the other hosts are called over the network. In virtual time this is the only way: real calls take no time there.
-    #[must_use]
-    pub fn calls(mut self, calls: InProcess) -> Self {
-        self.calls = calls;
         self
     }
 

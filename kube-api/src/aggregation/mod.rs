@@ -50,7 +50,7 @@ impl Aggregation {
         let documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         let known = documents.iter().filter_map(|(name, document)| {
             let service = world.get::<APIService>("", name)?;
-            is_remote(&service).then(|| (service, document))
+            Some((service, document)).filter(|(service, _)| is_remote(service))
         });
         known.fold(world.kinds().clone(), |kinds, (service, document)| discovery::merge(kinds, &service, document))
     }
