@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_claim_goes_when_no_running_pod_uses_it() {
-        let goes = "edit persistentvolumeclaim default/c";
+        let goes = "edit persistentvolumeclaim default/c finalizers.0=-";
         check("", false, "");
         check("", true, goes);
         check(&pod("n", "Running"), true, "");
