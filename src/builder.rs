@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::openapi::Published;
+use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::{Controller, ErasedController, erase};
 use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds};
 use coracle_node::agent::{Node, Router};
 use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
-use coracle_store::{Memory, Store};
+use coracle_store::{Encrypted, KeyRange, Memory, SealingKey, Store};
 use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -34,6 +36,7 @@ use crate::tokens::ClusterTokens;
 /// default scheduler, no nodes, no listening socket.
 pub struct Builder {
     store: Arc<dyn Store>,
+    sealed: Option<Sealed>,
     seed: Option<u64>,
     virtual_time: bool,
     kinds: Kinds,
@@ -44,12 +47,31 @@ pub struct Builder {
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
+    keys: Option<PathBuf>,
+}
+
+/// What of the store is sealed, and with which keys.
+struct Sealed {
+    resources: Vec<GroupResource>,
+    key: SealingKey,
+    older: Vec<SealingKey>,
+}
+
+impl Sealed {
+    /// Wraps a store, and seals what is in it under no key or an older one.
+    async fn seal(self, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Error> {
+        let ranges = self.resources.iter().map(|resource| KeyRange::prefix(collection_prefix(resource))).collect();
+        let store = Encrypted::rotated(store, ranges, self.key, self.older);
+        store.reseal().await?;
+        Ok(Arc::new(store))
+    }
 }
 
 impl Default for Builder {
     fn default() -> Self {
         Self {
             store: Arc::new(Memory::default()),
+            sealed: None,
             seed: None,
             virtual_time: false,
             kinds: Kinds::builtin(),
@@ -60,6 +82,7 @@ impl Default for Builder {
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
+            keys: None,
         }
     }
 }
@@ -75,6 +98,20 @@ impl Builder {
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Arc::new(store);
+        self
+    }
+
+    /// Keeps the objects of some resources encrypted (AES-256-GCM) in the store, whichever it is. What the store holds unsealed,
+    /// or sealed with one of the `older` keys, is sealed anew with `key` when the cluster starts: after that the older keys are
+    /// no longer needed. Default: nothing is encrypted.
+    #[must_use]
+    pub fn encrypt(
+        mut self,
+        resources: impl IntoIterator<Item = GroupResource>,
+        key: SealingKey,
+        older: Vec<SealingKey>,
+    ) -> Self {
+        self.sealed = Some(Sealed { resources: resources.into_iter().collect(), key, older });
         self
     }
 
@@ -165,6 +202,15 @@ impl Builder {
         self
     }
 
+    /// Keeps the certificate authority and the key of ServiceAccount tokens in a folder (`ca.crt`, `ca.key`, `sa.key`, made at the
+    /// first start), so that certificates and tokens stay good when a cluster that [serves](Self::serve) starts again.
+    /// Default: new ones at each start.
+    #[must_use]
+    pub fn keys_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keys = Some(folder.into());
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -176,7 +222,7 @@ impl Builder {
         let clock: Arc<dyn Clock> =
             if self.virtual_time { Arc::new(VirtualClock::default()) } else { Arc::new(SystemClock) };
         let mut door = match self.address {
-            Some(address) => Some(Door::open(address, &*clock).await.map_err(Error::Serve)?),
+            Some(address) => Some(Door::open(address, self.keys.as_deref(), &*clock).await.map_err(Error::Serve)?),
             None => None,
         };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
@@ -185,7 +231,11 @@ impl Builder {
             None => coracle_api::admission::builtin(),
         };
         admission.extend(self.admission);
-        let ledger = Ledger::open(self.store, self.kinds).await?;
+        let store = match self.sealed {
+            Some(sealed) => sealed.seal(self.store).await?,
+            None => self.store,
+        };
+        let ledger = Ledger::open(store, self.kinds).await?;
         let mut auth = Auth::new(ledger.feed().clone());
         if let Some(tokens) = door.as_mut().and_then(|door| door.tokens(ledger.feed(), &clock)) {
             auth = auth.with_tokens(tokens);

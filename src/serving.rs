@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use coracle_api::auth::{ServiceAccountTokens, SigningKey, TokenIssuer};
 use coracle_api::http::ApiServer;
+use coracle_api::http::keys::Keys;
 use coracle_api::http::kubeconfig::{Credential, Kubeconfig};
 use coracle_api::http::pki::{Authority, Identity, PkiError};
 use coracle_api::http::serve::{Limits, Serving, serve};
@@ -38,19 +39,21 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Binds a socket and makes the certificates.
-    pub(crate) async fn open(address: SocketAddr, clock: &dyn Clock) -> io::Result<Self> {
+    /// Binds a socket and makes the certificates, by the keys kept in a folder or by new ones.
+    pub(crate) async fn open(address: SocketAddr, keys: Option<&Path>, clock: &dyn Clock) -> io::Result<Self> {
         let refuse = |error: PkiError| io::Error::other(error);
         let listener = TcpListener::bind(address).await?;
         let (address, now) = (listener.local_addr()?, clock.now());
-        let authority = Authority::create(now).map_err(refuse)?;
+        let Keys { authority, tokens } = match keys {
+            Some(folder) => Keys::kept_in(folder, now)?,
+            None => Keys::create(now)?,
+        };
         let ip = address.ip().to_string();
         let mut names: Vec<&str> = NAMES.iter().copied().filter(|name| *name != ip).collect();
         names.extend([ip.as_str(), "10.96.0.1"]);
         let server = authority.server(&names, now).map_err(refuse)?;
         let owner = authority.client("kubernetes-admin", &["system:masters"], now).map_err(refuse)?;
-        let tokens = Some(SigningKey::generate().map_err(io::Error::other)?);
-        Ok(Self { listener, address, authority, server, owner, tokens })
+        Ok(Self { listener, address, authority, server, owner, tokens: Some(tokens) })
     }
 
     /// Where clients are to call.

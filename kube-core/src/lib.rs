@@ -8,6 +8,7 @@
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
+//! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
 //! | [`rbac`] | who may do what |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
@@ -22,6 +23,7 @@ pub mod field;
 pub mod kind;
 pub mod object;
 pub mod patch;
+pub mod placement;
 pub mod protobuf;
 pub mod quantity;
 pub mod rbac;
@@ -29,6 +31,7 @@ pub mod request;
 pub mod resource;
 pub mod revision;
 pub mod rules;
+pub mod schedule;
 pub mod schema;
 pub mod selector;
 pub mod status;

@@ -8,15 +8,17 @@
 //! | [`discovery`], [`health`] | what there is, and how the server is |
 //! | [`streams`], `websocket` | logs, exec and attach |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
-//! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
+//! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
 pub mod body;
 pub mod discovery;
 pub mod health;
+pub mod keys;
 pub mod kubeconfig;
 pub mod negotiate;
 pub mod options;
 pub mod pki;
+mod private_file;
 pub mod query;
 pub mod request_info;
 mod resources;

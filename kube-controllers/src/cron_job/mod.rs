@@ -3,7 +3,6 @@
 //! A Job carries the time it is for in its name and in an annotation, so whatever is cut off between making the Job and
 //! telling of it, the Job itself tells, and is not made twice.
 
-mod schedule;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coracle_core::event::reference_to;
+use coracle_core::schedule::Schedule;
 use coracle_core::time::whole_seconds;
 use coracle_core::{Happening, Request, Severity, World};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -24,7 +24,6 @@ use crate::ownership::{controller_reference, is_controlled_by};
 use crate::plan::{Announcement, Plan, Wish};
 use crate::planner::Planner;
 use crate::watches::Watches;
-use schedule::Schedule;
 
 /// The name in logs and events.
 const CONTROLLER: &str = "cronjob-controller";

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use coracle_core::placement::{chooses, tolerates};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{
-    Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint, Toleration,
-};
+use k8s_openapi::api::core::v1::{Node, NodeSelector, PodSpec, Taint, Toleration};
 
 use super::daemon::default_tolerations;
 use super::template;
@@ -63,7 +62,7 @@ impl<'a> Eligibility<'a> {
         let label = |key: &str| node.metadata.labels.as_ref()?.get(key).map(String::as_str);
         (self.node_name.is_empty() || self.node_name == name)
             && self.labels.is_none_or(|labels| labels.iter().all(|(key, value)| label(key) == Some(value)))
-            && self.required.is_none_or(|it| it.node_selector_terms.iter().any(|term| matches(term, name, &label)))
+            && self.required.is_none_or(|it| it.node_selector_terms.iter().any(|term| chooses(term, name, &label)))
     }
 }
 
@@ -78,43 +77,4 @@ pub(super) fn look_alike(one: &Node, other: &Node) -> bool {
 
 fn taints(node: &Node) -> impl Iterator<Item = &Taint> {
     node.spec.iter().flat_map(|spec| spec.taints.iter().flatten())
-}
-
-/// An empty term means no node. Source: component-helpers `nodeaffinity`.
-fn matches<'n>(term: &NodeSelectorTerm, name: &'n str, label: &dyn Fn(&str) -> Option<&'n str>) -> bool {
-    let expressions = term.match_expressions.as_deref().unwrap_or_default();
-    let fields = term.match_fields.as_deref().unwrap_or_default();
-    let field = |key: &str| (key == "metadata.name").then_some(name);
-    !(expressions.is_empty() && fields.is_empty())
-        && expressions.iter().all(|requirement| is_met(requirement, label(&requirement.key)))
-        && fields.iter().all(|requirement| is_met(requirement, field(&requirement.key)))
-}
-
-fn is_met(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
-    let values = requirement.values.as_deref().unwrap_or_default();
-    let listed = value.is_some_and(|value| values.iter().any(|listed| listed == value));
-    let number = |text: &str| text.parse::<i64>().ok();
-    let compared = value.and_then(number).zip(values.first().and_then(|bound| number(bound)));
-    match requirement.operator.as_str() {
-        "In" => listed,
-        "NotIn" => !listed,
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => compared.is_some_and(|(value, bound)| value > bound),
-        "Lt" => compared.is_some_and(|(value, bound)| value < bound),
-        _ => false,
-    }
-}
-
-/// Source: `Toleration.ToleratesTaint`.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let any = |asked: Option<&str>, given: &str| asked.is_none_or(|asked| asked.is_empty() || asked == given);
-    let same_value = || toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or("");
-    any(toleration.effect.as_deref(), &taint.effect)
-        && any(toleration.key.as_deref(), &taint.key)
-        && match toleration.operator.as_deref() {
-            Some("Exists") => true,
-            None | Some("" | "Equal") => same_value(),
-            Some(_) => false,
-        }
 }

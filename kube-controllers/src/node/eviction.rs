@@ -6,13 +6,14 @@ use coracle_core::{Event, Happening, ObjectKey, Request, Severity, World};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 
-use super::taints::{taints, tolerates};
+use super::taints::taints;
 use crate::disruption::disrupted;
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::pods;
 use crate::portion::since;
 use crate::watches::Watches;
+use coracle_core::placement::tolerates;
 
 const CONTROLLER: &str = "taint-eviction-controller";
 

@@ -4,7 +4,7 @@ use coracle_core::Request;
 use coracle_core::request::Target;
 use coracle_core::time::whole_seconds;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, Taint};
 
 use super::lifecycle::condition;
 
@@ -78,17 +78,4 @@ fn taint(key: &str, effect: &str, now: Timestamp) -> Taint {
 /// The taints of a node.
 pub(super) fn taints(node: &Node) -> impl Iterator<Item = &Taint> {
     node.spec.iter().flat_map(|spec| spec.taints.iter().flatten())
-}
-
-/// Whether a toleration bears a taint. Source: `Toleration.ToleratesTaint`.
-pub(super) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let any = |asked: Option<&str>, given: &str| asked.is_none_or(|asked| asked.is_empty() || asked == given);
-    let value = || toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or("");
-    any(toleration.effect.as_deref(), &taint.effect)
-        && any(toleration.key.as_deref(), &taint.key)
-        && match toleration.operator.as_deref() {
-            Some("Exists") => true,
-            None | Some("" | "Equal") => value(),
-            Some(_) => false,
-        }
 }

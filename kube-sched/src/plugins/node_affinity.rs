@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm};
+use coracle_core::placement;
+use k8s_openapi::api::core::v1::NodeSelectorTerm;
 
 use super::{Check, Filter, Rate, Scale, Score};
 use crate::shape::Shape;
@@ -70,31 +71,8 @@ pub(crate) fn chooses(shape: &Shape, node: &NodeInfo) -> bool {
         && shape.required_node_terms().is_none_or(|terms| terms.iter().any(|term| term_matches(term, node)))
 }
 
-/// An empty term means no node.
 fn term_matches(term: &NodeSelectorTerm, node: &NodeInfo) -> bool {
-    let expressions = term.match_expressions.as_deref().unwrap_or_default();
-    let fields = term.match_fields.as_deref().unwrap_or_default();
-    let field = |key: &str| (key == "metadata.name").then(|| &**node.name());
-    let label = |key: &str| node.labels().get(key).map(String::as_str);
-    (!expressions.is_empty() || !fields.is_empty())
-        && expressions.iter().all(|requirement| requirement_matches(requirement, label(&requirement.key)))
-        && fields.iter().all(|requirement| requirement_matches(requirement, field(&requirement.key)))
-}
-
-fn requirement_matches(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
-    let values = requirement.values.as_deref().unwrap_or_default();
-    let listed = |value: &str| values.iter().any(|listed| listed == value);
-    let number = |text: &str| text.parse::<i64>().ok();
-    let bound = values.first().and_then(|bound| number(bound));
-    match requirement.operator.as_str() {
-        "In" => value.is_some_and(listed),
-        "NotIn" => !value.is_some_and(listed),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => value.and_then(number).zip(bound).is_some_and(|(value, bound)| value > bound),
-        "Lt" => value.and_then(number).zip(bound).is_some_and(|(value, bound)| value < bound),
-        _ => false,
-    }
+    placement::chooses(term, node.name(), &|key| node.labels().get(key).map(String::as_str))
 }
 
 /// The nodes that required affinity names outright (`metadata.name In [...]` in every term), as DaemonSet pods do; `None` if

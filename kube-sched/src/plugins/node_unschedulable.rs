@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Taint;
 
-use super::taint_toleration::tolerates;
 use super::{Check, Filter};
 use crate::shape::Shape;
 use crate::verdict::Rejection;
+use coracle_core::placement::tolerates;
 
 /// Rejects closed (cordoned) nodes, unless the pod tolerates `node.kubernetes.io/unschedulable:NoSchedule`.
 /// Source: plugin NodeUnschedulable.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coracle_core::placement::tolerates;
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 
 use super::{Check, Filter, Rate, Scale, Score};
@@ -65,19 +66,4 @@ pub(crate) fn node_is_tolerated(tolerations: &[Toleration], node: &NodeInfo) -> 
 
 fn effect_of(toleration: &Toleration) -> Option<&str> {
     toleration.effect.as_deref().filter(|effect| !effect.is_empty())
-}
-
-/// Whether a toleration bears a taint. An empty effect bears all effects, an empty key with `Exists` all keys.
-/// Source: core/v1 `Toleration.ToleratesTaint`.
-#[must_use]
-pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let key = toleration.key.as_deref().unwrap_or("");
-    if effect_of(toleration).is_some_and(|effect| effect != taint.effect) || (!key.is_empty() && key != taint.key) {
-        return false;
-    }
-    match toleration.operator.as_deref().unwrap_or("") {
-        "" | "Equal" => toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or(""),
-        "Exists" => true,
-        _ => false,
-    }
 }

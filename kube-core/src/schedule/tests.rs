@@ -137,3 +137,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_schedule() {
+    for (schedule, reason) in [
+        ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
+        ("60 * * * *", "end of range (60) above maximum (59): 60"),
+        ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),
+        ("5-3 * * * *", "beginning of range (5) beyond end of range (3): 5-3"),
+        ("*/0 * * * *", "step of range should be a positive number: */0"),
+        ("1-2-3 * * * *", "too many hyphens: 1-2-3"),
+        ("*/1/2 * * * *", "too many slashes: */1/2"),
+        ("x * * * *", "failed to parse int from x: strconv.Atoi: parsing \"x\": invalid syntax"),
+        ("@nightly", "unrecognized descriptor: @nightly"),
+        ("@every 5", "failed to parse duration @every 5: time: invalid duration \"5\""),
+    ] {
+        assert_eq!(Schedule::parse(schedule), Err(reason.to_owned()), "{schedule}");
+    }
+}

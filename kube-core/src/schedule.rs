@@ -1,4 +1,6 @@
-//! Schedules: five fields, or a descriptor such as `@daily` or `@every 5m`. Source: robfig/cron v3 `ParseStandard`.
+//! Schedules: five fields, or a descriptor such as `@daily` or `@every 5m`.
+//!
+//! Source: robfig/cron v3 `ParseStandard`, with which upstream validates CronJobs and finds their times.
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ const YEARS_MAX: i16 = 5;
 
 /// When something is due, again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Schedule {
+pub enum Schedule {
     /// Whenever the clock on the wall shows one of these.
     Wall(Wall),
     /// In equal intervals, of whole seconds.
@@ -20,7 +22,7 @@ pub(super) enum Schedule {
 
 /// What the clock on the wall must show. One bit per number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wall {
+pub struct Wall {
     minutes: u64,
     hours: u64,
     days: u64,
@@ -63,8 +65,8 @@ impl Schedule {
     /// Reads a schedule. Time zones in it are refused: they have a field of their own.
     ///
     /// # Errors
-    /// Says what is wrong with the schedule.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Says what is wrong with the schedule, in upstream's words.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("TZ=") || text.starts_with("CRON_TZ=") {
             return Err("cannot use TZ or CRON_TZ in schedule, use timeZone field instead".to_owned());
         }
@@ -81,7 +83,7 @@ impl Schedule {
     }
 
     /// The first time after `after`; `None` if there is none within years.
-    pub(super) fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Self::Every(interval) => floor(after).checked_add(*interval).ok(),
             Self::Wall(wall) => wall.next(after, zone),
@@ -89,13 +91,7 @@ impl Schedule {
     }
 
     /// The last of the times after `from` that are not after `now`, and whether there were more than `many`.
-    pub(super) fn last(
-        &self,
-        from: Timestamp,
-        now: Timestamp,
-        many: usize,
-        zone: &TimeZone,
-    ) -> Option<(Timestamp, bool)> {
+    pub fn last(&self, from: Timestamp, now: Timestamp, many: usize, zone: &TimeZone) -> Option<(Timestamp, bool)> {
         let walk = |from| {
             std::iter::successors(self.next(from, zone), |time| self.next(*time, zone)).take_while(|time| *time <= now)
         };
@@ -272,8 +268,11 @@ fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(invalid)
 }
 
-/// The whole seconds of a duration in Go's form, such as `1h30m` or `1.5h`.
+/// The whole seconds of a duration in Go's form, such as `1h30m` or `1.5h`; none of a negative one.
 fn whole_seconds(text: &str) -> Option<u64> {
+    if let Some(negative) = text.strip_prefix('-') {
+        return whole_seconds(negative).map(|_| 0);
+    }
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(0);

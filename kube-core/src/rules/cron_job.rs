@@ -1,10 +1,9 @@
 //! CronJob. Whether a time zone exists is not checked, only how it is written.
 
-mod schedule;
-
 use super::check::text;
 use super::{Ruled, fill, job, spec_and_status};
 use crate::field::{Errors, Json, Path};
+use crate::schedule::Schedule;
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec};
 
 /// A Job's name is the CronJob's and a time of eleven characters, 63 in all.
@@ -66,7 +65,7 @@ fn validate_template(spec: &CronJobSpec, path: &Path, errors: &mut Errors) {
 
 fn validate_schedule(spec: &CronJobSpec, zone_in_schedule_before: bool, path: &Path, errors: &mut Errors) {
     let written = &spec.schedule;
-    if let Err(reason) = schedule::check(written) {
+    if let Err(reason) = Schedule::parse(without_zone(written)) {
         errors.invalid(path, written, reason);
     }
     if !written.contains("TZ") {
@@ -78,6 +77,12 @@ fn validate_schedule(spec: &CronJobSpec, zone_in_schedule_before: bool, path: &P
     } else if spec.time_zone.is_some() {
         errors.invalid(path, written, "cannot use both timeZone field and TZ or CRON_TZ in schedule");
     }
+}
+
+/// Old objects may have a zone in front; upstream reads on behind it.
+fn without_zone(schedule: &str) -> &str {
+    let zoned = schedule.starts_with("TZ=") || schedule.starts_with("CRON_TZ=");
+    schedule.split_once(' ').filter(|_| zoned).map_or(schedule, |(_, rest)| rest.trim())
 }
 
 fn validate_time_zone(zone: &str, path: &Path, errors: &mut Errors) {
