@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
+use coracle_api::http::in_flight::InFlight;
 use coracle_api::openapi::Published;
 use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
@@ -47,6 +48,7 @@ pub struct Builder {
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
+    in_flight: InFlight,
     keys: Option<PathBuf>,
 }
 
@@ -82,6 +84,7 @@ impl Default for Builder {
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
+            in_flight: InFlight::default(),
             keys: None,
         }
     }
@@ -211,6 +214,13 @@ impl Builder {
         self
     }
 
+    /// Limits how many requests over HTTP are answered at a time. Default: 400 that read, 200 that write.
+    #[must_use]
+    pub fn in_flight(mut self, limits: InFlight) -> Self {
+        self.in_flight = limits;
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -282,6 +292,7 @@ impl Builder {
         let metrics = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
+        let server = server.with_in_flight(self.in_flight);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
         let server = Arc::new(server.with_open_api(published).with_metrics(metrics));
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;

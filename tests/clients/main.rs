@@ -7,6 +7,7 @@
 
 mod kube_rs;
 mod kubectl;
+mod replay;
 mod scripts;
 
 use std::path::{Path, PathBuf};

@@ -6,13 +6,16 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
+//! | [`in_flight`], `requests`, [`exposition`] | how many requests there may be, and how many there were: `/metrics` |
 //! | [`streams`], `websocket` | logs, exec and attach |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
 pub mod body;
 pub mod discovery;
+pub mod exposition;
 pub mod health;
+pub mod in_flight;
 pub mod keys;
 pub mod kubeconfig;
 pub mod negotiate;
@@ -21,6 +24,7 @@ pub mod pki;
 mod private_file;
 pub mod query;
 pub mod request_info;
+mod requests;
 mod resources;
 pub mod respond;
 pub mod serve;
@@ -38,6 +42,7 @@ use coracle_core::{Gateway, Reason, Status, User};
 use coracle_store::Store;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::authenticator::{anonymous, authenticated};
@@ -45,9 +50,12 @@ use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
 use crate::read::Reader;
 use body::{Body, RequestBody};
+use exposition::Exposition;
 use health::HealthCheck;
+use in_flight::{InFlight, Place, Places};
 use query::Query;
 use request_info::RequestInfo;
+use requests::{Labels, Requests};
 use streams::PodStreams;
 
 /// How long a request that is no watch or stream may take. Source: kube-apiserver `--request-timeout`.
@@ -60,10 +68,10 @@ pub trait OpenApi: Send + Sync + 'static {
     async fn answer(&self, path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>>;
 }
 
-/// Tells the numbers of `/metrics`.
+/// Tells numbers in `/metrics`, beside those of the server itself.
 pub trait Metrics: Send + Sync + 'static {
-    /// All numbers in the text format of Prometheus.
-    fn text(&self) -> String;
+    /// Appends the numbers.
+    fn tell(&self, text: &mut Exposition);
 }
 
 /// The API server: everything between an HTTP request and its answer. Serves no socket by itself; see [`service`] and
@@ -77,6 +85,8 @@ pub struct ApiServer {
     health_checks: Vec<Arc<dyn HealthCheck>>,
     address: String,
     request_timeout: Duration,
+    places: Places,
+    requests: Arc<Requests>,
     shutdown: CancellationToken,
 }
 
@@ -104,6 +114,8 @@ impl ApiServer {
             health_checks: Vec::new(),
             address: "127.0.0.1:6443".to_owned(),
             request_timeout: REQUEST_TIMEOUT,
+            places: Places::new(InFlight::default()),
+            requests: Arc::default(),
             shutdown: CancellationToken::new(),
         }
     }
@@ -143,7 +155,7 @@ impl ApiServer {
         self
     }
 
-    /// With metrics. Without, their path answers 404.
+    /// With more metrics than the server's own.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
         self.metrics = Some(metrics);
@@ -171,6 +183,13 @@ impl ApiServer {
         self
     }
 
+    /// With other limits for requests at a time.
+    #[must_use]
+    pub fn with_in_flight(mut self, limits: InFlight) -> Self {
+        self.places = Places::new(limits);
+        self
+    }
+
     /// For a store that other processes write to as well; see [`Reader::with_shared_store`].
     #[must_use]
     pub fn with_shared_store(mut self) -> Self {
@@ -184,28 +203,48 @@ impl ApiServer {
     }
 
     /// Answers one request. Never fails: what goes wrong is an answer too.
-    pub async fn handle(&self, mut request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
-        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-        let (parts, body) = request.into_parts();
-        let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
-        let media_of_refusals = negotiate::media_of_refusals(&parts.headers);
-        let answer = async {
-            let user = self.admit(&info, &parts.headers, &caller).await?;
-            if info.is_resource {
-                let kind = resources::route(self, &info)?;
-                let (info, query, headers) = (&info, &query, &parts.headers);
-                resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
-            } else {
-                self.answer_other(&info, &query, &parts.headers).await
+    pub async fn handle(&self, request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
+        let began = tokio::time::Instant::now();
+        let (head, body) = split(request);
+        let answer = match self.limit(&head.info, &head.query) {
+            Ok(None) => self.answer(&head, body, &caller).await,
+            Ok(Some(limit)) => {
+                let answer = tokio::time::timeout(limit, self.answer(&head, body, &caller)).await;
+                answer.unwrap_or_else(|_| Err(timed_out()))
             }
-        };
-        let answer = match self.limit(&info, &query) {
-            Ok(None) => answer.await,
-            Ok(Some(limit)) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(timed_out())),
             Err(status) => Err(status),
         };
-        answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status))
+        let refused = |status| (respond::refusal_in(negotiate::media_of_refusals(&head.parts.headers), &status), None);
+        let (answer, place) = answer.unwrap_or_else(refused);
+        let lasts = head.info.is_long_running();
+        let world = self.reader.gateway().feed().world();
+        let Some(labels) = Labels::of(head.info, &head.query, &head.parts.headers, world.kinds()) else {
+            return answer;
+        };
+        let counted = lasts.then(|| self.requests.long_running(labels.clone()));
+        self.requests.answered(labels, answer.status().as_u16(), (!lasts).then(|| began.elapsed()));
+        answer.map(|body| body.keeping((place, counted)))
+    }
+
+    /// The answer, and the request's place until all of it was sent.
+    async fn answer(
+        &self,
+        head: &Head,
+        (body, upgrade): (RequestBody, Option<OnUpgrade>),
+        caller: &Caller,
+    ) -> Result<(Response<Body>, Place), Status> {
+        let Head { info, query, parts } = head;
+        let headers = &parts.headers;
+        let user = self.identify(headers, caller).await?;
+        let Some(place) = self.places.take(info, &user) else { return Ok((in_flight::too_many(), None)) };
+        self.authorize(&user, info, headers).await?;
+        let answer = if info.is_resource {
+            let kind = resources::route(self, info)?;
+            resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await?
+        } else {
+            self.answer_other(info, query, headers).await?
+        };
+        Ok((answer, place))
     }
 
     /// How long a request may take; `None` for watches and streams, which limit themselves.
@@ -217,8 +256,8 @@ impl ApiServer {
         Ok(Some(asked.unwrap_or(self.request_timeout).min(self.request_timeout)))
     }
 
-    /// Who asks, if they may.
-    async fn admit(&self, info: &RequestInfo, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Status> {
+    /// Who asks.
+    async fn identify(&self, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Status> {
         let user = match caller {
             Caller::Known(user) => authenticated((**user).clone()),
             Caller::Remote(certificate) => {
@@ -226,15 +265,19 @@ impl ApiServer {
                 self.auth.authenticator.authenticate(credentials).await?.map_or_else(anonymous, authenticated)
             }
         };
-        let user = impersonated(&*self.auth.authorizer, Arc::new(user), headers).await?;
+        impersonated(&*self.auth.authorizer, Arc::new(user), headers).await
+    }
+
+    /// Whether a user may ask this.
+    async fn authorize(&self, user: &User, info: &RequestInfo, headers: &HeaderMap) -> Result<(), Status> {
         let access = info.access();
-        self.allow(&user, &access).await?;
+        self.allow(user, &access).await?;
         // A stream into a container is more than a look at it, though a websocket begins with GET.
         // Source: feature `AuthorizePodWebsocketUpgradeCreatePermission`.
         if info.opens_container() && info.verb == "get" && headers.contains_key(UPGRADE) {
-            self.allow(&user, &access.with_verb("create")).await?;
+            self.allow(user, &access.with_verb("create")).await?;
         }
-        Ok(user)
+        Ok(())
     }
 
     async fn allow(&self, user: &User, access: &Access<'_>) -> Result<(), Status> {
@@ -268,10 +311,7 @@ impl ApiServer {
         }
         match path {
             "/version" | "/version/" => Ok(respond::json(StatusCode::OK, &health::version())),
-            "/metrics" => match &self.metrics {
-                Some(metrics) => Ok(respond::text(StatusCode::OK, metrics.text())),
-                None => Err(Status::no_such_path()),
-            },
+            "/metrics" => Ok(self.numbers()),
             "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(world.kinds()))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
@@ -283,6 +323,19 @@ impl ApiServer {
 }
 
 impl ApiServer {
+    fn numbers(&self) -> Response<Body> {
+        let mut text = Exposition::default();
+        self.requests.tell(self.places.taken(), &mut text);
+        if let Some(metrics) = &self.metrics {
+            metrics.tell(&mut text);
+        }
+        let mut response = respond::text(StatusCode::OK, text.finish());
+        // Source: Prometheus' text exposition format.
+        let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+
     /// What others need to verify the cluster's tokens. Source: `pkg/routes/openidmetadata.go`.
     fn issuer_document(&self, path: &str) -> Option<Response<Body>> {
         let issuer = self.auth.tokens.as_ref()?.issuer();
@@ -299,6 +352,21 @@ impl ApiServer {
             _ => None,
         }
     }
+}
+
+/// What a request says before its body.
+struct Head {
+    info: RequestInfo,
+    query: Query,
+    parts: http::request::Parts,
+}
+
+fn split(mut request: http::Request<RequestBody>) -> (Head, (RequestBody, Option<OnUpgrade>)) {
+    let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
+    (Head { info, query, parts }, (body, upgrade))
 }
 
 impl std::fmt::Debug for ApiServer {

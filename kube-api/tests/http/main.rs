@@ -5,6 +5,7 @@ mod access;
 mod custom;
 mod harness;
 mod kube_client;
+mod load;
 mod network;
 mod protobuf;
 mod reads;
