@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coracle_api::audit::Audit;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::http::in_flight::InFlight;
@@ -50,6 +51,7 @@ pub struct Builder {
     address: Option<SocketAddr>,
     in_flight: InFlight,
     keys: Option<PathBuf>,
+    audit: Option<Audit>,
 }
 
 /// What of the store is sealed, and with which keys.
@@ -86,6 +88,7 @@ impl Default for Builder {
             address: None,
             in_flight: InFlight::default(),
             keys: None,
+            audit: None,
         }
     }
 }
@@ -221,6 +224,13 @@ impl Builder {
         self
     }
 
+    /// Records what is asked over the network. Default: nothing.
+    #[must_use]
+    pub fn audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -294,7 +304,11 @@ impl Builder {
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
         let server = server.with_in_flight(self.in_flight);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
-        let server = Arc::new(server.with_open_api(published).with_metrics(metrics));
+        let server = server.with_open_api(published).with_metrics(metrics);
+        let server = Arc::new(match self.audit {
+            Some(audit) => server.with_audit(audit),
+            None => server,
+        });
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })
     }

@@ -7,6 +7,7 @@
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
 //! | [`auth`] | who asks, what they may do, tokens and reviews |
+//! | [`audit`] | what happened: who asked what |
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
@@ -16,6 +17,7 @@
 
 pub mod admission;
 pub mod allocator;
+pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod custom;

@@ -43,8 +43,10 @@ use coracle_store::Store;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
@@ -83,6 +85,7 @@ pub struct ApiServer {
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
     health_checks: Vec<Arc<dyn HealthCheck>>,
+    audit: Option<Audit>,
     address: String,
     request_timeout: Duration,
     places: Places,
@@ -99,6 +102,14 @@ pub enum Caller {
     Remote(Option<Arc<[u8]>>),
 }
 
+/// Who asks.
+struct Identity {
+    /// Who showed credentials; `None` if they were no good.
+    caller: Option<Arc<User>>,
+    /// As whom the request is made, or why it is not.
+    acting: Result<Arc<User>, Status>,
+}
+
 impl ApiServer {
     /// A server of what a gateway knows, with history from the store behind it. By default client certificates tell who
     /// asks, roles and bindings what they may, and nothing streams.
@@ -112,6 +123,7 @@ impl ApiServer {
             open_api: None,
             metrics: None,
             health_checks: Vec::new(),
+            audit: None,
             address: "127.0.0.1:6443".to_owned(),
             request_timeout: REQUEST_TIMEOUT,
             places: Places::new(InFlight::default()),
@@ -162,6 +174,13 @@ impl ApiServer {
         self
     }
 
+    /// With a record of what is asked over the network. Default: none.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// With one more thing that must be well for the server to be ready.
     #[must_use]
     pub fn with_health_check(mut self, check: Arc<dyn HealthCheck>) -> Self {
@@ -204,47 +223,60 @@ impl ApiServer {
 
     /// Answers one request. Never fails: what goes wrong is an answer too.
     pub async fn handle(&self, request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let (head, body) = split(request);
-        let answer = match self.limit(&head.info, &head.query) {
-            Ok(None) => self.answer(&head, body, &caller).await,
-            Ok(Some(limit)) => {
-                let answer = tokio::time::timeout(limit, self.answer(&head, body, &caller)).await;
-                answer.unwrap_or_else(|_| Err(timed_out()))
-            }
-            Err(status) => Err(status),
+        let mut under_way = UnderWay::default();
+        let answer = self.answer(&head, body, &caller, &mut under_way);
+        let answer = within(self.limit(&head.info, &head.query), answer).await;
+        let media_of_refusals = negotiate::media_of_refusals(&head.parts.headers);
+        let answer = answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status));
+        let answer = match under_way.trail {
+            Some(trail) => trail.answered(answer),
+            None => answer,
         };
-        let refused = |status| (respond::refusal_in(negotiate::media_of_refusals(&head.parts.headers), &status), None);
-        let (answer, place) = answer.unwrap_or_else(refused);
-        let lasts = head.info.is_long_running();
-        let world = self.reader.gateway().feed().world();
-        let Some(labels) = Labels::of(head.info, &head.query, &head.parts.headers, world.kinds()) else {
-            return answer;
-        };
-        let counted = lasts.then(|| self.requests.long_running(labels.clone()));
-        self.requests.answered(labels, answer.status().as_u16(), (!lasts).then(|| began.elapsed()));
-        answer.map(|body| body.keeping((place, counted)))
+        self.count(head, began, answer, under_way.place)
     }
 
-    /// The answer, and the request's place until all of it was sent.
     async fn answer(
         &self,
         head: &Head,
         (body, upgrade): (RequestBody, Option<OnUpgrade>),
         caller: &Caller,
-    ) -> Result<(Response<Body>, Place), Status> {
+        under_way: &mut UnderWay,
+    ) -> Result<Response<Body>, Status> {
         let Head { info, query, parts } = head;
         let headers = &parts.headers;
-        let user = self.identify(headers, caller).await?;
-        let Some(place) = self.places.take(info, &user) else { return Ok((in_flight::too_many(), None)) };
-        self.authorize(&user, info, headers).await?;
-        let answer = if info.is_resource {
-            let kind = resources::route(self, info)?;
-            resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await?
-        } else {
-            self.answer_other(info, query, headers).await?
+        let identity = self.identify(headers, caller).await;
+        under_way.trail = self.begin_trail(info, parts, caller, &identity);
+        let user = identity.acting?;
+        match self.places.take(info, &user) {
+            Some(place) => under_way.place = place,
+            None => return Ok(in_flight::too_many()),
+        }
+        self.permit(&user, info, headers, &mut under_way.trail).await?;
+        let body = match &mut under_way.trail {
+            Some(trail) => trail.sent(body).await?,
+            None => body,
         };
-        Ok((answer, place))
+        if info.is_resource {
+            let kind = resources::route(self, info)?;
+            resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
+        } else {
+            self.answer_other(info, query, headers).await
+        }
+    }
+
+    /// Counts an answer, and keeps its place until all of it was sent.
+    fn count(&self, head: Head, began: Instant, answer: Response<Body>, place: Place) -> Response<Body> {
+        let Head { info, query, parts } = head;
+        let lasts = info.is_long_running();
+        let world = self.reader.gateway().feed().world();
+        let mut counted = None;
+        if let Some(labels) = Labels::of(info, &query, &parts.headers, world.kinds()) {
+            counted = lasts.then(|| self.requests.long_running(labels.clone()));
+            self.requests.answered(labels, answer.status().as_u16(), (!lasts).then(|| began.elapsed()));
+        }
+        answer.map(|body| body.keeping((place, counted)))
     }
 
     /// How long a request may take; `None` for watches and streams, which limit themselves.
@@ -256,32 +288,66 @@ impl ApiServer {
         Ok(Some(asked.unwrap_or(self.request_timeout).min(self.request_timeout)))
     }
 
-    /// Who asks.
-    async fn identify(&self, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Status> {
-        let user = match caller {
-            Caller::Known(user) => authenticated((**user).clone()),
+    /// Who asks, and as whom.
+    async fn identify(&self, headers: &HeaderMap, caller: &Caller) -> Identity {
+        let known = match caller {
+            Caller::Known(user) => Ok(authenticated((**user).clone())),
             Caller::Remote(certificate) => {
                 let credentials = Credentials { certificate: certificate.as_deref(), headers };
-                self.auth.authenticator.authenticate(credentials).await?.map_or_else(anonymous, authenticated)
+                let user = self.auth.authenticator.authenticate(credentials).await;
+                user.map(|user| user.map_or_else(anonymous, authenticated))
             }
         };
-        impersonated(&*self.auth.authorizer, Arc::new(user), headers).await
+        match known.map(Arc::new) {
+            Ok(user) => Identity {
+                acting: impersonated(&*self.auth.authorizer, user.clone(), headers).await,
+                caller: Some(user),
+            },
+            Err(status) => Identity { caller: None, acting: Err(status) },
+        }
     }
 
-    /// Whether a user may ask this.
-    async fn authorize(&self, user: &User, info: &RequestInfo, headers: &HeaderMap) -> Result<(), Status> {
+    /// The trail of a request that is recorded.
+    fn begin_trail(
+        &self,
+        info: &RequestInfo,
+        parts: &http::request::Parts,
+        caller: &Caller,
+        identity: &Identity,
+    ) -> Option<Trail> {
+        let audit = self.audit.as_ref().filter(|_| matches!(caller, Caller::Remote(_)))?;
+        let gateway = self.reader.gateway();
+        let (caller, acting) = (identity.caller.as_ref(), identity.acting.as_ref().ok());
+        let impersonated = acting.filter(|acting| !caller.is_some_and(|caller| Arc::ptr_eq(caller, acting)));
+        let asked =
+            Asked { info, parts, caller: caller.map(|user| &**user), impersonated: impersonated.map(|user| &**user) };
+        audit.begin(&asked, gateway.clock(), gateway.entropy().uid())
+    }
+
+    /// Whether they may.
+    async fn permit(
+        &self,
+        user: &User,
+        info: &RequestInfo,
+        headers: &HeaderMap,
+        trail: &mut Option<Trail>,
+    ) -> Result<(), Status> {
         let access = info.access();
-        self.allow(user, &access).await?;
+        self.allow(user, &access, trail).await?;
         // A stream into a container is more than a look at it, though a websocket begins with GET.
         // Source: feature `AuthorizePodWebsocketUpgradeCreatePermission`.
         if info.opens_container() && info.verb == "get" && headers.contains_key(UPGRADE) {
-            self.allow(user, &access.with_verb("create")).await?;
+            self.allow(user, &access.with_verb("create"), trail).await?;
         }
         Ok(())
     }
 
-    async fn allow(&self, user: &User, access: &Access<'_>) -> Result<(), Status> {
-        match self.auth.authorizer.authorize(user, access).await {
+    async fn allow(&self, user: &User, access: &Access<'_>, trail: &mut Option<Trail>) -> Result<(), Status> {
+        let decision = self.auth.authorizer.authorize(user, access).await;
+        if let Some(trail) = trail {
+            trail.decided(&decision);
+        }
+        match decision {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(reason) => Err(forbidden(user, access, &reason)),
         }
@@ -354,6 +420,13 @@ impl ApiServer {
     }
 }
 
+/// What a request has while it is answered.
+#[derive(Default)]
+struct UnderWay {
+    trail: Option<Trail>,
+    place: Place,
+}
+
 /// What a request says before its body.
 struct Head {
     info: RequestInfo,
@@ -372,6 +445,16 @@ fn split(mut request: http::Request<RequestBody>) -> (Head, (RequestBody, Option
 impl std::fmt::Debug for ApiServer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ApiServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn within<T>(
+    limit: Result<Option<Duration>, Status>,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    match limit? {
+        None => answer.await,
+        Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(timed_out())),
     }
 }
 

@@ -83,13 +83,24 @@ impl Cluster {
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
     ) -> Response<Body> {
+        self.send_as(Caller::Known(User::owner()), method, target, headers, body).await
+    }
+
+    pub(crate) async fn send_as(
+        &self,
+        caller: Caller,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Response<Body> {
         let mut request = Request::builder().method(method.parse::<Method>().unwrap()).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let body: RequestBody =
             Full::new(Bytes::copy_from_slice(body.as_ref())).map_err(|never| match never {}).boxed_unsync();
-        self.server.handle(request.body(body).unwrap(), Caller::Known(User::owner())).await
+        self.server.handle(request.body(body).unwrap(), caller).await
     }
 
     pub(crate) async fn ask(
