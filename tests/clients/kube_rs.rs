@@ -1,5 +1,7 @@
 //! kube-rs over a socket, with the kubeconfig that everyone else gets. In process it is toured in `tests/ecosystem.rs`.
 
+use std::path::Path;
+
 use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
 use kube::api::{
     AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams, PropagationPolicy, WatchEvent,
@@ -13,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use coracle::k8s_openapi::api::apps::v1::Deployment;
 use coracle::k8s_openapi::api::core::v1::{ConfigMap, Pod};
 
-use super::Served;
+use super::{ECHO, FORWARDS, Served};
 
 fn from<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
@@ -138,6 +140,26 @@ async fn streams(client: &Client) {
     assert_eq!(status.reason.as_deref(), Some("NonZeroExitCode"));
 }
 
+async fn forwards(client: &Client) {
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    let echo = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(ECHO)).unwrap();
+    pods.create(&PostParams::default(), &serde_saphyr::from_str(&echo).unwrap()).await.unwrap();
+    kube::runtime::wait::await_condition(pods.clone(), "echo", kube::runtime::conditions::is_pod_running())
+        .await
+        .unwrap();
+    let params = LogParams { follow: true, ..LogParams::default() };
+    let mut lines = pods.log_stream("echo", &params).await.unwrap().lines();
+    assert_eq!(lines.try_next().await.unwrap().as_deref(), Some("listening"));
+    let mut forwarder = pods.portforward("echo", &[8080]).await.unwrap();
+    let mut connection = forwarder.take_stream(8080).unwrap();
+    connection.write_all(b"hello\n").await.unwrap();
+    let mut heard = [0; 12];
+    connection.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"heard hello\n");
+    drop(connection);
+    forwarder.join().await.unwrap();
+}
+
 async fn custom_resources(client: &Client) {
     use coracle::k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
@@ -173,6 +195,9 @@ async fn kube_rs() {
     scales(&client).await;
     streams(&client).await;
     custom_resources(&client).await;
+    if FORWARDS {
+        forwards(&client).await;
+    }
     drop((maps, client));
     served.end().await;
 }

@@ -1,11 +1,12 @@
 //! `kubectl`: whichever is on the machine, and Debian's 1.20, which knows neither WebSockets nor OpenAPI v3.
 
 use std::cell::RefCell;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Served, command, installed, is_here};
+use super::{ECHO, FORWARDS, Served, command, installed, is_here};
 
 const FILES: [(&str, &str); 5] = [
     ("web.yaml", WEB),
@@ -117,14 +118,15 @@ struct Followed {
 }
 
 impl Followed {
-    /// Reads on until a line has this in it.
-    fn until(&mut self, part: &str) {
+    /// Reads on to the line that has this in it.
+    fn until(&mut self, part: &str) -> String {
         let mut seen = String::new();
         for line in self.lines.by_ref() {
-            seen += &line.unwrap();
-            if seen.contains(part) {
-                return;
+            let line = line.unwrap();
+            if line.contains(part) {
+                return line;
             }
+            seen += &line;
         }
         panic!("kubectl {} ended without {part:?}\n{seen}", self.line);
     }
@@ -245,6 +247,25 @@ fn watches_and_streams(kubectl: &Kubectl) {
     logs.until("hello");
 }
 
+/// These ask for a WebSocket, or for SPDY if that is all they know.
+fn forwards(kubectl: &Kubectl) {
+    let echo = Path::new(env!("CARGO_MANIFEST_DIR")).join(ECHO);
+    kubectl.ok(&format!("apply -f {}", echo.display()), &["pod/echo created"]);
+    kubectl.ok("wait --for=condition=Ready pod/echo --timeout=60s", &["condition met"]);
+    kubectl.follow("logs -f echo").until("listening");
+    kubectl.ok("exec echo -- echo hello", &["hello"]);
+    kubectl.refused("exec echo -- sh -c exit~3", "exit code 3");
+    let mut forward = kubectl.follow("port-forward pod/echo :8080");
+    let line = forward.until("Forwarding from 127.0.0.1:");
+    let port = line.rsplit_once("127.0.0.1:").and_then(|(_, rest)| rest.split_once(' ')).unwrap().0;
+    let mut connection = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    connection.write_all(b"hello\n").unwrap();
+    let mut heard = String::new();
+    BufReader::new(&connection).read_line(&mut heard).unwrap();
+    assert_eq!(heard, "heard hello\n");
+    kubectl.ok("delete pod echo", &["deleted"]);
+}
+
 fn custom_resources(kubectl: &Kubectl) {
     kubectl.ok("apply -f boats.yaml", &["boats.example.dev created"]);
     kubectl.ok("wait --for=condition=Established crd/boats.example.dev --timeout=60s", &["condition met"]);
@@ -262,31 +283,36 @@ fn custom_resources(kubectl: &Kubectl) {
 }
 
 fn the_end(kubectl: &Kubectl) {
-    kubectl.ok("drain local --ignore-daemonsets --force --timeout=60s", &["evicted", "drained"]);
+    kubectl.ok("drain local --ignore-daemonsets --force --timeout=60s", &["evicted"]);
     kubectl.ok("delete deploy web --cascade=orphan", &["deleted"]);
     kubectl.ok("get rs,pods", &["replicaset.apps/web-", "pod/web-"]);
     kubectl.ok("delete rs -l app=web --cascade=foreground", &["deleted"]);
     kubectl.ok("get pods", &["No resources found"]);
 }
 
-fn tour(program: PathBuf, directory: &Path, steps: &[fn(&Kubectl)]) {
+fn tour(program: PathBuf, directory: &Path) {
     let kubectl = Kubectl { program, directory: directory.to_owned(), failures: RefCell::default() };
     for (name, text) in FILES {
         std::fs::write(directory.join(name), text).unwrap();
     }
-    steps.iter().for_each(|step| step(&kubectl));
+    steps().for_each(|step| step(&kubectl));
     let failures = kubectl.failures.into_inner();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-const STEPS: [fn(&Kubectl); 7] =
-    [looks_around, deploys, changes, creates, watches_and_streams, custom_resources, the_end];
+const STEPS: &[fn(&Kubectl)] = &[looks_around, deploys, changes, creates, watches_and_streams, custom_resources];
+
+fn steps() -> impl Iterator<Item = fn(&Kubectl)> {
+    let forwards: fn(&Kubectl) = forwards;
+    let the_end: fn(&Kubectl) = the_end;
+    STEPS.iter().copied().chain(FORWARDS.then_some(forwards)).chain([the_end])
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_machine_s_kubectl() {
     let program = PathBuf::from("kubectl");
     if is_here(&program, &["version", "--client"]) {
-        Served::start().await.tour(move |directory| tour(program, directory, &STEPS)).await;
+        Served::start().await.tour(move |directory| tour(program, directory)).await;
     }
 }
 
@@ -294,6 +320,6 @@ async fn the_machine_s_kubectl() {
 async fn kubectl_1_20() {
     let program = installed("kubectl-1.20/usr/bin/kubectl");
     if is_here(&program, &["version", "--client"]) {
-        Served::start().await.tour(move |directory| tour(program, directory, &STEPS)).await;
+        Served::start().await.tour(move |directory| tour(program, directory)).await;
     }
 }

@@ -17,6 +17,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coracle::node::runtimes::ProcessRuntime;
 use coracle::{Cluster, Node};
 
+/// Whether pods' ports are forwarded, and streams go over SPDY too. The tours that need it are behind this.
+const FORWARDS: bool = false;
+
+/// A pod that says back what it hears.
+const ECHO: &str = "tests/clients/echo.yaml";
+
 /// Where `tests/clients/install` puts clients: `clients` in cargo's target directory.
 fn installed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients").join(path)

@@ -1,5 +1,6 @@
 // The official JavaScript client, unmodified, finds nothing missing. Fails by an exception.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { PassThrough, Writable } from 'node:stream';
 import * as k8s from '@kubernetes/client-node';
 
@@ -201,6 +202,19 @@ async function streams() {
   assert.deepEqual(status.details.causes, [{ reason: 'ExitCode', message: '3' }]);
 }
 
+async function forwards() {
+  await core.createNamespacedPod({ namespace, body: k8s.loadYaml(await readFile(process.env.ECHO, 'utf8')) });
+  const echo = { name: 'echo', namespace };
+  await until(async () => (await core.readNamespacedPod(echo)).status.phase === 'Running');
+  await until(async () => (await core.readNamespacedPodLog(echo)) === 'listening\n');
+  const [heard, failed, input] = [collector(), collector(), new PassThrough()];
+  const socket = await new k8s.PortForward(config).portForward(namespace, 'echo', [8080], heard.stream, failed.stream, input);
+  input.write('hello\n');
+  await heard.has('heard hello\n');
+  assert.equal(failed.text(), '');
+  socket.close();
+}
+
 async function customResources() {
   const definitions = api(k8s.ApiextensionsV1Api);
   const schema = {
@@ -232,7 +246,9 @@ async function theEnd() {
   await until(async () => !names(await core.listNamespace()).includes(namespace));
 }
 
-for (const step of [discovery, objects, lists, watches, patches, workloads, streams, customResources, theEnd]) {
+const steps = [discovery, objects, lists, watches, patches, workloads, streams, customResources];
+if (process.env.ECHO) steps.push(forwards);
+for (const step of [...steps, theEnd]) {
   const began = performance.now();
   await step();
   console.log(`${step.name}: ${((performance.now() - began) / 1000).toFixed(2)} s`);

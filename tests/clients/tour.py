@@ -1,9 +1,12 @@
 """The official Python client, unmodified, finds nothing missing. Fails by an exception."""
 
 import json
+import os
+import pathlib
 import time
 
-from kubernetes import client, config, dynamic, utils, watch
+import yaml
+from kubernetes import client, config, dynamic, watch
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import portforward, stream
 from kubernetes.utils import create_from_dict
@@ -185,6 +188,21 @@ def streams():
     assert (session.read_stdout(), session.read_stderr(), session.returncode) == ("in\n", "out\n", 3)
 
 
+def forwards():
+    echo = yaml.safe_load(pathlib.Path(os.environ["ECHO"]).read_text())
+    core.create_namespaced_pod(NAMESPACE, echo)
+    log = lambda: core.read_namespaced_pod_log("echo", NAMESPACE, _preload_content=False).data
+    until(lambda: core.read_namespaced_pod("echo", NAMESPACE).status.phase == "Running")
+    until(lambda: log() == b"listening\n")
+    forwarded = portforward(core.connect_get_namespaced_pod_portforward, "echo", NAMESPACE, ports="8080")
+    connection = forwarded.socket(8080)
+    connection.setblocking(True)
+    connection.sendall(b"hello\n")
+    assert connection.recv(64) == b"heard hello\n"
+    connection.close()
+    assert forwarded.error(8080) is None, forwarded.error(8080)
+
+
 def custom_resources():
     schema = {"type": "object", "properties": {
         "spec": {"type": "object", "required": ["size"], "properties": {
@@ -242,7 +260,10 @@ def the_end():
     until(lambda: NAMESPACE not in [item.metadata.name for item in core.list_namespace().items])
 
 
-for step in [discovery, objects, lists, watches, patches, applies, workloads, streams, custom_resources, access, the_end]:
+STEPS = [discovery, objects, lists, watches, patches, applies, workloads, streams, custom_resources, access]
+if "ECHO" in os.environ:
+    STEPS.append(forwards)
+for step in [*STEPS, the_end]:
     began = time.monotonic()
     step()
     print(f"{step.__name__}: {time.monotonic() - began:.2f} s", flush=True)
