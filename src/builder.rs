@@ -46,6 +46,7 @@ pub struct Builder {
     builtin_controllers: bool,
     controllers: Vec<Box<dyn ErasedController>>,
     admission: Vec<Box<dyn Admission>>,
+    left_out: Vec<&'static str>,
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
@@ -83,6 +84,7 @@ impl Default for Builder {
             builtin_controllers: true,
             controllers: Vec::new(),
             admission: Vec::new(),
+            left_out: Vec::new(),
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
@@ -156,6 +158,14 @@ impl Builder {
     #[must_use]
     pub fn without_builtin_controllers(mut self) -> Self {
         self.builtin_controllers = false;
+        self
+    }
+
+    /// Leaves out built-in admission plugins by their names in upstream, such as `PodSecurity`. To configure one, leave it out
+    /// and add your own.
+    #[must_use]
+    pub fn without_admission(mut self, names: &'static [&'static str]) -> Self {
+        self.left_out.extend(names);
         self
     }
 
@@ -250,6 +260,7 @@ impl Builder {
             Some(_) => coracle_api::admission::serving(entropy.clone()),
             None => coracle_api::admission::builtin(),
         };
+        admission.retain(|plugin| !self.left_out.contains(&plugin.name()));
         admission.extend(self.admission);
         let store = match self.sealed {
             Some(sealed) => sealed.seal(self.store).await?,

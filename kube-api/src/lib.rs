@@ -12,6 +12,7 @@
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
+//! | [`outbound`] | calls to webhooks and to other API servers |
 //! | [`table`] | what `kubectl get` shows |
 //! | [`openapi`] | what the API looks like, for clients that ask |
 
@@ -24,6 +25,7 @@ pub mod custom;
 pub mod http;
 pub mod manifest;
 pub mod openapi;
+pub mod outbound;
 pub mod pipeline;
 pub mod read;
 pub mod recorder;

@@ -50,6 +50,7 @@ use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
+use crate::outbound::Outbound;
 use crate::read::Reader;
 use body::{Body, RequestBody};
 use exposition::Exposition;
@@ -206,6 +207,13 @@ impl ApiServer {
     #[must_use]
     pub fn with_in_flight(mut self, limits: InFlight) -> Self {
         self.places = Places::new(limits);
+        self
+    }
+
+    /// With another way to webhooks and other API servers than the network.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
+        self.reader = self.reader.with_outbound(outbound);
         self
     }
 

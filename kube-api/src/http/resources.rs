@@ -31,7 +31,6 @@ pub(super) struct Call<'a> {
 pub(super) fn route(server: &ApiServer, info: &RequestInfo) -> Result<Arc<Kind>, Status> {
     let world = server.reader.gateway().feed().world();
     let kind = world.kinds().get(&info.group, &info.version, &info.resource).ok_or_else(Status::no_such_path)?;
-    crate::custom::check_conversion(kind)?;
     let verbs = if info.subresource.is_empty() {
         &kind.verbs
     } else {

@@ -25,7 +25,7 @@ impl Pipeline {
     }
 
     async fn apply(&self, call: &mut Call<'_>, body: &Bytes, force: bool) -> Result<Prepared, Status> {
-        let existing = call.world.at(&call.place()).cloned();
+        let existing = call.current();
         let applied: Value = serde_json::from_slice(body)
             .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
         call.check_applied(body, &applied)?;

@@ -17,6 +17,7 @@ use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, StatusCause};
 
 use super::{Call, Pipeline, Prepared, encode};
+use crate::admission::Operation;
 
 /// Puts back everything but the part of the object that a subresource is about.
 pub(super) fn keep_rest(part: &str, value: &mut dyn AnyResource, old: &dyn Any) {
@@ -57,11 +58,13 @@ fn keep<K: Clone + 'static>(value: &mut dyn AnyResource, old: &dyn Any, merge: f
 impl Pipeline {
     /// Source: `BindingREST.setPodNodeAndMetadata`.
     pub(super) async fn bind(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
-        let binding: Binding = order(body)?;
+        let mut binding: Binding = order(body)?;
         let existing = call.existing()?;
+        self.admit_order(call, Operation::Create, None, &mut binding).await?;
         let mut value = existing.value().duplicate();
         let Some(pod) = value.as_any_mut().downcast_mut::<Pod>() else { return Err(Status::method_not_allowed()) };
         check_binding(call, &binding, pod)?;
+        self.review(call, Operation::Create, Some(&existing), Some(&binding)).await?;
         let node = binding.target.name.clone().unwrap_or_default();
         let spec = pod.spec.get_or_insert_default();
         spec.node_name = Some(node);
@@ -83,20 +86,24 @@ impl Pipeline {
 
     /// Source: `EvictionREST.Create`.
     pub(super) async fn evict(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
-        let eviction = eviction(body)?;
+        let mut eviction = eviction(body)?;
         let existing = call.existing()?;
+        self.admit_order(call, Operation::Create, None, &mut eviction).await?;
         let Some(pod) = existing.shared::<Pod>() else { return Err(Status::method_not_allowed()) };
         if eviction.metadata.name.as_deref().is_some_and(|name| !name.is_empty() && name != call.target.name) {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
+        self.review(call, Operation::Create, Some(&existing), Some(&eviction)).await?;
         if !is_over(&pod) && !existing.is_terminating() {
             self.spend_budget(call, &pod).await?;
         }
         let options = eviction.delete_options.unwrap_or_default();
         let mut delete = Request::delete_object(&existing, options);
         delete.options = call.options.clone();
-        let response = Box::pin(self.run(delete)).await?;
-        Ok(Prepared::Done(Response { effect: Effect::Created, ..response }))
+        // The order was admitted; the deletion is only how it is carried out.
+        let response = Box::pin(self.run_one(delete, true)).await?;
+        let warnings = call.take_warnings();
+        Ok(Prepared::Done(Response { effect: Effect::Created, warnings, ..response }))
     }
 
     /// Takes one disruption from the pod's budget, if it has one.
@@ -161,7 +168,16 @@ impl Pipeline {
         self.set_scale(call, &existing, wanted).await
     }
 
-    async fn set_scale(&self, call: &mut Call<'_>, existing: &Arc<Object>, wanted: Scale) -> Result<Prepared, Status> {
+    async fn set_scale(
+        &self,
+        call: &mut Call<'_>,
+        existing: &Arc<Object>,
+        mut wanted: Scale,
+    ) -> Result<Prepared, Status> {
+        let current = scale(&call.kind, existing).ok_or_else(Status::no_such_path)?;
+        complete(&mut wanted, &current);
+        let current = Object::transient(call.kind.clone(), Box::new(current)).map_err(Status::internal)?;
+        self.admit_order(call, Operation::Update, Some(&current), &mut wanted).await?;
         let replicas = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);
         if replicas < 0 {
             let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
@@ -185,13 +201,29 @@ impl Pipeline {
         let mut inner = Call {
             target: &whole,
             warnings: Vec::new(),
+            notes: std::mem::take(&mut call.notes),
             world: call.world.clone(),
             kind: call.kind.clone(),
             stored: call.stored.clone(),
+            converted: call.converted.clone(),
+            deletion: None,
+            admitted: true,
             ..*call
         };
         self.update(&mut inner, existing, value, stale).await
     }
+}
+
+/// Gives a wanted scale the identity of the current one, where it says nothing else.
+fn complete(wanted: &mut Scale, current: &Scale) {
+    let (new, old) = (&mut wanted.metadata, &current.metadata);
+    for (new, old) in [(&mut new.name, &old.name), (&mut new.namespace, &old.namespace), (&mut new.uid, &old.uid)] {
+        if new.as_deref().unwrap_or("").is_empty() {
+            new.clone_from(old);
+        }
+    }
+    new.creation_timestamp.clone_from(&old.creation_timestamp);
+    wanted.status.clone_from(&current.status);
 }
 
 /// The scale view of an object, if its kind, in the version asked, has one.

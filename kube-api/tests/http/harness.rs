@@ -7,7 +7,7 @@ use bytes::Bytes;
 use coracle_api::http::ApiServer;
 use coracle_api::http::Caller;
 use coracle_api::http::body::{Body, RequestBody};
-use coracle_api::{Ledger, Pipeline, Settings};
+use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_core::{Clock, Entropy, Gateway, Kinds, Revision, User};
 use coracle_store::{Memory, Store};
 use http::{Method, Request, Response};
@@ -60,9 +60,26 @@ impl Cluster {
     }
 
     pub(crate) async fn with(store: Arc<dyn Store>, change: impl FnOnce(ApiServer) -> ApiServer) -> Self {
+        Self::of(store, Vec::new(), change).await
+    }
+
+    /// A server with the built-in admission plugins, the namespace `default` and its ServiceAccount.
+    pub(crate) async fn admitting() -> Self {
+        let plugins = coracle_api::admission::builtin();
+        let cluster = Self::of(Arc::new(Memory::default()), plugins, |server| server).await;
+        let default = json!({"metadata": {"name": "default"}});
+        cluster.post("/api/v1/namespaces", &default).await;
+        cluster.post("/api/v1/namespaces/default/serviceaccounts", &default).await;
+        cluster
+    }
+
+    async fn of(
+        store: Arc<dyn Store>,
+        admission: Vec<Box<dyn Admission>>,
+        change: impl FnOnce(ApiServer) -> ApiServer,
+    ) -> Self {
         let ledger = Ledger::open(store.clone(), Kinds::builtin()).await.unwrap();
-        let settings =
-            Settings { clock: Arc::new(Still), entropy: Arc::new(Entropy::seeded(1)), admission: Vec::new() };
+        let settings = Settings { clock: Arc::new(Still), entropy: Arc::new(Entropy::seeded(1)), admission };
         let gateway: Arc<dyn Gateway> = Arc::new(Pipeline::new(ledger, settings));
         let server = Arc::new(change(ApiServer::new(gateway.clone(), store.clone())));
         Self { server, gateway, store }

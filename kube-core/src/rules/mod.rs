@@ -9,7 +9,7 @@
 //! - `check`: the vocabulary of validation; `fill`: the vocabulary of defaults; `same`: equality as upstream sees it
 //! - `resources`, `pod_spec`, `pod_template`: definitions that several kinds share
 //!
-//! A write goes: `default`, `prepare_*`, (admission), `validate*`. Messages are upstream's to the letter, except where upstream
+//! A write goes: `default`, (admission of a new object), `prepare_*`, (admission of a change), `validate*`. Messages are upstream's to the letter, except where upstream
 //! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out, and where it shows a whole struct in
 //! its internal Go form, which appears here as the API's JSON.
 //!
@@ -17,7 +17,8 @@
 //! Deployment, StatefulSet, DaemonSet, Job, CronJob, Service, Endpoints, EndpointSlice, ConfigMap, Secret, Namespace,
 //! Node, ServiceAccount, Event (core), Lease, PodDisruptionBudget, PriorityClass, StorageClass, NetworkPolicy, RBAC,
 //! ControllerRevision, RuntimeClass. The most common checks: Event (events.k8s.io), PersistentVolume,
-//! PersistentVolumeClaim, Ingress, IngressClass, HorizontalPodAutoscaler, LimitRange, ResourceQuota. Metadata only (and the usual
+//! PersistentVolumeClaim, Ingress, IngressClass, HorizontalPodAutoscaler, LimitRange, ResourceQuota. Webhook configurations and
+//! APIService: all but match conditions. Metadata only (and the usual
 //! care of spec, status and generation): the kinds listed in `plain`.
 //!
 //! Source: `pkg/apis/*/v1/defaults.go`, `pkg/apis/*/validation`, `pkg/registry/*/strategy.go`.
@@ -65,6 +66,7 @@ mod storage_class;
 mod table;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use pod::quality_of_service;
 pub use same::same;

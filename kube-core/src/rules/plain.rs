@@ -1,4 +1,4 @@
-//! Kinds with metadata rules only: ServiceAccount, APIService, the kinds of admissionregistration,
+//! Kinds with metadata rules only: ServiceAccount, the policies of admissionregistration,
 //! certificates, flowcontrol, resource and storage (but StorageClass), IPAddress and ServiceCIDR. Where they have a status or
 //! a generation, both are cared for.
 //!
@@ -6,8 +6,8 @@
 
 use super::{Ruled, fill, metadata, spec_and_status, spec_only, status_apart};
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration, ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -15,23 +15,8 @@ use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment, VolumeAttributesClass};
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
 impl Ruled for ServiceAccount {}
-
-impl Ruled for MutatingWebhookConfiguration {
-    const HAS_GENERATION: bool = true;
-    fn spec_changed(&self, old: &Self) -> bool {
-        !super::same(&self.webhooks, &old.webhooks)
-    }
-}
-
-impl Ruled for ValidatingWebhookConfiguration {
-    const HAS_GENERATION: bool = true;
-    fn spec_changed(&self, old: &Self) -> bool {
-        !super::same(&self.webhooks, &old.webhooks)
-    }
-}
 
 impl Ruled for ValidatingAdmissionPolicy {
     spec_and_status!();
@@ -107,8 +92,4 @@ impl Ruled for ResourceSlice {
 
 impl Ruled for DeviceClass {
     spec_only!();
-}
-
-impl Ruled for APIService {
-    status_apart!();
 }
