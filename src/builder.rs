@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coracle_api::aggregation::{self, Aggregation};
 use coracle_api::audit::Audit;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::http::in_flight::InFlight;
 use coracle_api::openapi::Published;
+use coracle_api::outbound::{InProcess, Network, Outbound};
 use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
@@ -53,6 +55,7 @@ pub struct Builder {
     in_flight: InFlight,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
+    calls: InProcess,
 }
 
 /// What of the store is sealed, and with which keys.
@@ -91,6 +94,7 @@ impl Default for Builder {
             in_flight: InFlight::default(),
             keys: None,
             audit: None,
+            calls: InProcess::default(),
         }
     }
 }
@@ -241,6 +245,14 @@ impl Builder {
         self
     }
 
+    /// Answers what the API server would call out for (webhooks, aggregated API servers) by functions of this program, host by
+    /// host; the other hosts are called over the network. In virtual time this is the only way: real calls take no time there.
+    #[must_use]
+    pub fn calls(mut self, calls: InProcess) -> Self {
+        self.calls = calls;
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -271,13 +283,26 @@ impl Builder {
         if let Some(tokens) = door.as_mut().and_then(|door| door.tokens(ledger.feed(), &clock)) {
             auth = auth.with_tokens(tokens);
         }
+        let mut network = Network::new(ledger.feed().clone(), clock.clone());
+        if let Some(door) = &door {
+            network = network.with_identity(door.front_proxy(&*clock).map_err(Error::Serve)?);
+        }
+        let outbound: Arc<dyn Outbound> = Arc::new(self.calls.others(Arc::new(network)));
         let settings = Settings { clock, entropy: entropy.clone(), admission };
-        let pipeline = Arc::new(Pipeline::new(ledger, settings).with_auth(auth.clone()));
+        let pipeline = Pipeline::new(ledger, settings).with_auth(auth.clone()).with_outbound(outbound.clone());
+        let pipeline = Arc::new(pipeline);
         let gateway: Arc<dyn Gateway> = pipeline.clone();
         let parts = Parts::default();
         start_base(&parts, &pipeline);
         let endpoint = door.as_ref().map(Door::address);
         bootstrap(&*gateway, self.definitions, endpoint).await.map_err(Error::Bootstrap)?;
+        let aggregation = Arc::new(Aggregation::default());
+        parts.base.spawn(aggregation::run(gateway.clone(), outbound.clone(), aggregation.clone()));
+        if let Some(door) = &door {
+            door.publish_trust(&*gateway).await.map_err(Error::Bootstrap)?;
+            let registered = gateway.clone();
+            parts.base.spawn(async move { aggregation::register(&*registered).await });
+        }
 
         let mut controllers = self.controllers;
         if self.builtin_controllers {
@@ -314,6 +339,7 @@ impl Builder {
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
         let server = server.with_in_flight(self.in_flight);
+        let server = server.with_outbound(outbound).with_aggregation(aggregation);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
         let server = server.with_open_api(published).with_metrics(metrics);
         let server = Arc::new(match self.audit {

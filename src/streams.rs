@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use coracle_api::http::body::BoxError;
-use coracle_api::http::streams::{ExecStreams, ExecWanted, LogLine, LogsWanted, PodStreams};
+use coracle_api::http::streams::{Connection, ExecStreams, ExecWanted, LogLine, LogsWanted, Page, PodStreams};
 use coracle_core::{Object, Status};
 use coracle_node::agent::Router;
 use coracle_node::runtime::{ExecRequest, LogOptions};
@@ -37,6 +37,15 @@ impl PodStreams for Streams {
 
     async fn attach(&self, pod: &Arc<Object>, container: &str, wanted: ExecWanted) -> Result<ExecStreams, Status> {
         Ok(streams(self.0.attach(pod_of(pod)?, container, request(wanted)).await?))
+    }
+
+    async fn port_forward(&self, pod: &Arc<Object>, port: u16) -> Result<Connection, Status> {
+        Ok(Box::new(self.0.port_forward(pod_of(pod)?, port).await?))
+    }
+
+    async fn page(&self, node: &str, path: &str) -> Result<Option<Page>, Status> {
+        let page = self.0.page(node, path)?;
+        Ok(page.map(|page| Page { content_type: page.content_type, text: page.text }))
     }
 }
 

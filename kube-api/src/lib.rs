@@ -12,11 +12,14 @@
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
+//! | [`aggregation`] | other API servers behind this one |
+//! | [`spdy`] | the multiplexed connections of older clients and of port forwarding |
 //! | [`outbound`] | calls to webhooks and to other API servers |
 //! | [`table`] | what `kubectl get` shows |
 //! | [`openapi`] | what the API looks like, for clients that ask |
 
 pub mod admission;
+pub mod aggregation;
 pub mod allocator;
 pub mod audit;
 pub mod auth;
@@ -29,6 +32,7 @@ pub mod outbound;
 pub mod pipeline;
 pub mod read;
 pub mod recorder;
+pub mod spdy;
 pub mod table;
 
 pub use admission::Admission;

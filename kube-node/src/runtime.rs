@@ -15,6 +15,7 @@ use coracle_core::Clock;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Runs the containers of pods. Calls about one sandbox come one at a time, except that [`Runtime::stop`]s
 /// overlap (of several containers, and again of one whose grace got shorter); calls about different ones may overlap.
@@ -66,6 +67,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Running commands in containers, if this runtime can.
     fn exec(&self) -> Option<&dyn Exec> {
+        None
+    }
+
+    /// Connecting to what listens in sandboxes, if this runtime can.
+    fn ports(&self) -> Option<&dyn Ports> {
         None
     }
 }
@@ -284,6 +290,21 @@ pub struct LogLine {
     /// The line with its newline, if it had one.
     pub text: Bytes,
 }
+
+/// Connecting to what listens in sandboxes.
+#[async_trait]
+pub trait Ports: Send + Sync {
+    /// A connection to a port of a sandbox, as from within it.
+    async fn connect(&self, id: &SandboxId, port: u16) -> Result<Connection, RuntimeError>;
+}
+
+/// Bytes in both directions.
+pub type Connection = Box<dyn Duplex>;
+
+/// What can be read from and written to.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Running commands in containers.
 #[async_trait]

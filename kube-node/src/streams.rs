@@ -6,14 +6,13 @@ use coracle_core::{Reason, Status};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::agent::Router;
-use crate::agent::question::{Address, Question};
+use crate::agent::question::{Address, Question, Wanted};
 use crate::pod::ContainerObservation;
 use crate::pod::observation::{Life, Waiting};
-use crate::runtime::{ContainerId, ExecRequest, ExecStreams, LogLine, LogOptions, RuntimeError};
+use crate::runtime::{Connection, ContainerId, ExecRequest, ExecStreams, LogLine, LogOptions, RuntimeError};
 
 /// Logs, commands and connections of pods, wherever they run. The API server serves `log`, `exec`, `attach` and
 /// `portforward` from it.
@@ -46,8 +45,8 @@ pub trait PodStreams: Send + Sync + 'static {
     /// A connection to a port of a pod.
     ///
     /// # Errors
-    /// 500 if the pod has no address or nobody listens.
-    async fn port_forward(&self, pod: &Pod, port: u16) -> Result<TcpStream, Status>;
+    /// 500 if the pod has no sandbox, nobody listens, or the runtime cannot.
+    async fn port_forward(&self, pod: &Pod, port: u16) -> Result<Connection, Status>;
 }
 
 #[async_trait]
@@ -79,14 +78,13 @@ impl PodStreams for Router {
         exec.attach(&id, request).await.map_err(Status::internal)
     }
 
-    async fn port_forward(&self, pod: &Pod, port: u16) -> Result<TcpStream, Status> {
-        node_of(self, pod)?;
-        let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).unwrap_or("");
-        if ip.is_empty() {
-            return Err(Status::internal(format!("pod {} has no address", name(pod))));
-        }
-        let refused = |error| Status::internal(format!("failed to connect to {ip}:{port}: {error}"));
-        TcpStream::connect((ip, port)).await.map_err(refused)
+    async fn port_forward(&self, pod: &Pod, port: u16) -> Result<Connection, Status> {
+        let address = node_of(self, pod)?;
+        let ports = address.runtime.ports().ok_or_else(|| unsupported(&address, "connections to pods"))?;
+        let failed = |why: String| Status::new(Reason::InternalError, why);
+        let sandbox = ask(&address, pod, Wanted::Sandbox).await?;
+        let id = sandbox.ok_or_else(|| failed(format!("pod {} has no sandbox", name(pod))))?;
+        ports.connect(&id, port).await.map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -99,12 +97,14 @@ async fn locate(
 ) -> Result<(Address, ContainerId), Status> {
     let container = choose_container(pod, container)?.to_owned();
     let address = node_of(router, pod)?;
-    let (answer, reply) = oneshot::channel();
-    let uid = pod.metadata.uid.clone().unwrap_or_default();
-    address.ask(Question { uid, container, previous, running, answer });
-    let gone = |_| Status::new(Reason::ServiceUnavailable, "the node stopped");
-    let id = reply.await.map_err(gone)??;
+    let id = ask(&address, pod, |answer| Wanted::Run { container, previous, running, answer }).await??;
     Ok((address, id))
+}
+
+async fn ask<T>(address: &Address, pod: &Pod, wanted: impl FnOnce(oneshot::Sender<T>) -> Wanted) -> Result<T, Status> {
+    let (answer, reply) = oneshot::channel();
+    address.ask(Question { uid: pod.metadata.uid.clone().unwrap_or_default(), wanted: wanted(answer) });
+    reply.await.map_err(|_| Status::new(Reason::ServiceUnavailable, "the node stopped"))
 }
 
 fn node_of(router: &Router, pod: &Pod) -> Result<Address, Status> {

@@ -86,7 +86,7 @@ fn need(fine: bool, why: impl FnOnce() -> String) -> Verdict {
 }
 
 impl Restriction<'_> {
-    fn new<K: 'static>(&self) -> Option<&K> {
+    fn body<K: 'static>(&self) -> Option<&K> {
         self.object?.as_any().downcast_ref()
     }
 
@@ -113,7 +113,7 @@ impl Restriction<'_> {
 
     fn mirror_pod(&self) -> Verdict {
         let node = self.node;
-        let Some(pod) = self.new::<Pod>() else { return Ok(()) };
+        let Some(pod) = self.body::<Pod>() else { return Ok(()) };
         let mirrors = pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR));
         need(mirrors, || {
             format!("pod does not have {MIRROR:?} annotation, node {node:?} can only create mirror pods")
@@ -160,7 +160,7 @@ impl Restriction<'_> {
         need(self.runs_here(old), || {
             format!("node {node:?} can only update pod status for pods with spec.nodeName set to itself")
         })?;
-        let (Some(old), Some(new)) = (old, self.new::<Pod>()) else { return Ok(()) };
+        let (Some(old), Some(new)) = (old, self.body::<Pod>()) else { return Ok(()) };
         let labels = |pod: &Pod| pod.metadata.labels.clone().unwrap_or_default();
         need(labels(old) == labels(new), || format!("node {node:?} cannot update labels through pod status"))?;
         let claims = |pod: &Pod| {
@@ -180,7 +180,7 @@ impl Restriction<'_> {
     fn node(&self) -> Verdict {
         let (node, name) = (self.node, self.attributes.name());
         need(name == node, || format!("node {node:?} is not allowed to modify node {name:?}"))?;
-        let Some(new) = self.new::<Node>() else { return Ok(()) };
+        let Some(new) = self.body::<Node>() else { return Ok(()) };
         let old = self.old::<Node>();
         let source = |node: &Node| node.spec.as_ref().and_then(|spec| spec.config_source.clone());
         let forbidden =
@@ -202,7 +202,7 @@ impl Restriction<'_> {
     }
 
     fn claim_status(&self) -> Verdict {
-        let (Some(old), Some(new)) = (self.old::<PersistentVolumeClaim>(), self.new::<PersistentVolumeClaim>()) else {
+        let (Some(old), Some(new)) = (self.old::<PersistentVolumeClaim>(), self.body::<PersistentVolumeClaim>()) else {
             return Ok(());
         };
         let rest = |claim: &PersistentVolumeClaim| {
@@ -226,7 +226,7 @@ impl Restriction<'_> {
 
     /// Tokens are for pods that run here. The outer error is that there is no such pod.
     fn token(&self) -> Result<Verdict, Status> {
-        let Some(request) = self.new::<TokenRequest>() else { return Ok(Ok(())) };
+        let Some(request) = self.body::<TokenRequest>() else { return Ok(Ok(())) };
         let bound = request.spec.as_ref().and_then(|spec| spec.bound_object_ref.as_ref());
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let (name, uid) = bound.map(|bound| (text(&bound.name), text(&bound.uid))).unwrap_or_default();

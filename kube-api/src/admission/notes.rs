@@ -31,7 +31,7 @@ impl Notes {
         self.lock().holds.push(Box::new(guard));
     }
 
-    /// Tells the audit log something. There is none yet, so this goes to the program's own log.
+    /// Tells something to those who look into what happened. Audit records do not have it: it goes to the program's own log.
     pub fn annotate(&self, key: &str, value: &str) {
         tracing::info!(target: "audit", key, value, "admission");
     }

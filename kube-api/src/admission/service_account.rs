@@ -15,6 +15,8 @@ use super::{Admission, Attributes};
 const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Where containers find their token.
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// How the names of volumes with tokens begin.
+const VOLUME_PREFIX: &str = "kube-api-access-";
 /// An hour and a little, by which upstream tells tokens that admission mounted from those that were asked for.
 const TOKEN_SECONDS: i64 = 3607;
 
@@ -80,7 +82,11 @@ fn mount_token(spec: &mut PodSpec, names: &Entropy) {
     if bare.is_empty() {
         return;
     }
-    let name = format!("kube-api-access-{}", names.suffix(5));
+    // A container that a webhook added later shares the volume of the others.
+    let known = spec.volumes.iter().flatten().find(|volume| volume.name.starts_with(VOLUME_PREFIX));
+    let known = known.map(|volume| volume.name.clone());
+    let is_new = known.is_none();
+    let name = known.unwrap_or_else(|| format!("{VOLUME_PREFIX}{}", names.suffix(5)));
     for mounts in &mut bare {
         mounts.push(VolumeMount {
             name: name.clone(),
@@ -89,7 +95,9 @@ fn mount_token(spec: &mut PodSpec, names: &Entropy) {
             ..VolumeMount::default()
         });
     }
-    spec.volumes.get_or_insert_default().push(token_volume(name));
+    if is_new {
+        spec.volumes.get_or_insert_default().push(token_volume(name));
+    }
 }
 
 fn token_volume(name: String) -> Volume {

@@ -7,11 +7,13 @@
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
 //! | [`in_flight`], `requests`, [`exposition`] | how many requests there may be, and how many there were: `/metrics` |
-//! | [`streams`], `websocket` | logs, exec and attach |
+//! | [`streams`], `connect` | logs, commands and connections of pods; what admission says to them |
+//! | `proxy` | HTTP to pods, services and nodes |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
 //! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
 pub mod body;
+mod connect;
 pub mod discovery;
 pub mod exposition;
 pub mod health;
@@ -22,6 +24,7 @@ pub mod negotiate;
 pub mod options;
 pub mod pki;
 mod private_file;
+mod proxy;
 pub mod query;
 pub mod request_info;
 mod requests;
@@ -30,7 +33,6 @@ pub mod respond;
 pub mod serve;
 pub mod service;
 pub mod streams;
-mod websocket;
 mod write;
 
 use std::sync::Arc;
@@ -46,6 +48,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::{self, Aggregation, Proxied};
 use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
@@ -82,6 +85,7 @@ pub trait Metrics: Send + Sync + 'static {
 pub struct ApiServer {
     reader: Reader,
     auth: Auth,
+    aggregation: Arc<Aggregation>,
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
@@ -120,6 +124,7 @@ impl ApiServer {
         Self {
             reader: Reader::new(gateway, store),
             auth,
+            aggregation: Arc::default(),
             streams: None,
             open_api: None,
             metrics: None,
@@ -210,6 +215,13 @@ impl ApiServer {
         self
     }
 
+    /// With what is known of other API servers.
+    #[must_use]
+    pub fn with_aggregation(mut self, aggregation: Arc<Aggregation>) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
     /// With another way to webhooks and other API servers than the network.
     #[must_use]
     pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
@@ -266,9 +278,16 @@ impl ApiServer {
             Some(trail) => trail.sent(body).await?,
             None => body,
         };
+        let world = self.reader.gateway().feed().world();
+        if let Some(service) = aggregation::remote(&world, parts.uri.path()) {
+            let shutdown = self.shutdown.clone();
+            let call = Proxied { service: &service, user: &user, parts, upgrade, shutdown };
+            return aggregation::proxy(self.reader.outbound(), call, body).await;
+        }
         if info.is_resource {
             let kind = resources::route(self, info)?;
-            resources::Call { server: self, info, query, headers, user, kind, upgrade }.answer(body).await
+            let request = parts;
+            resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
         } else {
             self.answer_other(info, query, headers).await
         }
@@ -373,7 +392,7 @@ impl ApiServer {
         }
         let path = info.path.as_str();
         let world = self.reader.gateway().feed().world();
-        if let Some(answer) = discovery::answer(world.kinds(), path, headers, &self.address) {
+        if let Some(answer) = discovery::answer(&self.aggregation.kinds(&world), path, headers, &self.address) {
             return answer;
         }
         let is_shutting_down = self.shutdown.is_cancelled();
@@ -386,9 +405,14 @@ impl ApiServer {
         match path {
             "/version" | "/version/" => Ok(respond::json(StatusCode::OK, &health::version())),
             "/metrics" => Ok(self.numbers()),
-            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(world.kinds()))),
+            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(&self.aggregation.kinds(&world)))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
+                if path.trim_end_matches('/') == "/openapi/v3"
+                    && let Some(index) = aggregation::open_api_index(&world, &**open_api, query, headers).await
+                {
+                    return Ok(index);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),

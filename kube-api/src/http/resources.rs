@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coracle_core::selector::{FieldRequirement, FieldSelector};
 use coracle_core::{Kind, Status, User};
 use futures::StreamExt as _;
+use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::{Body, RequestBody};
@@ -12,7 +13,7 @@ use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
-use super::{ApiServer, streams, write};
+use super::{ApiServer, connect, proxy, streams, write};
 use crate::pipeline::scale;
 use crate::read::{Form, Selection};
 
@@ -21,6 +22,7 @@ pub(super) struct Call<'a> {
     pub(super) server: &'a ApiServer,
     pub(super) info: &'a RequestInfo,
     pub(super) query: &'a Query,
+    pub(super) request: &'a Parts,
     pub(super) headers: &'a HeaderMap,
     pub(super) user: Arc<User>,
     pub(super) kind: Arc<Kind>,
@@ -77,7 +79,14 @@ impl Call<'_> {
     async fn dispatch(self, body: RequestBody) -> Result<Response<Body>, Status> {
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
-            ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,
+            ("exec" | "attach" | "portforward", _) => {
+                connect::admit(&self).await?;
+                streams::connect(self).await
+            }
+            ("proxy", _) => {
+                connect::admit(&self).await?;
+                proxy::answer(self, body).await
+            }
             ("scale", "get") => self.scale().await,
             (_, "get") => self.get().await,
             (_, "list") => self.list().await,

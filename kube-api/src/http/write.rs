@@ -96,7 +96,7 @@ fn patch(patch_type: PatchType, body: Bytes, force: bool) -> Result<Patch, Statu
 }
 
 /// What the call is about.
-fn target(call: &Call<'_>) -> Target {
+pub(super) fn target(call: &Call<'_>) -> Target {
     let (kind, info) = (&call.kind, call.info);
     Target {
         resource: kind.group_resource(),

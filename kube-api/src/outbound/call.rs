@@ -1,5 +1,6 @@
 //! One JSON document posted, one read back: within a time limit, up to a size limit, redirects refused.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,7 @@ pub const RESPONSE_BYTES_MAX: usize = 32 << 20;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The peer could not be reached or trusted, or broke off.
+    /// The peer could not be reached or trusted, broke off, or answered more than [`RESPONSE_BYTES_MAX`].
     #[error("Post \"{url}\": {source}")]
     Failed {
         /// What was called.
@@ -26,12 +27,6 @@ pub enum CallError {
     /// The peer did not answer in time.
     #[error("Post \"{url}\": context deadline exceeded")]
     TimedOut {
-        /// What was called.
-        url: String,
-    },
-    /// The answer has too many bytes.
-    #[error("Post \"{url}\": the response is longer than {RESPONSE_BYTES_MAX} bytes")]
-    TooLong {
         /// What was called.
         url: String,
     },
@@ -65,17 +60,22 @@ async fn exchange(outbound: &dyn Outbound, hook: &Hook, url: &str, body: Vec<u8>
         .map_err(|error| failed(error.into()))?;
     let response = outbound.send(&hook.peer, request).await.map_err(failed)?;
     let code = response.status();
+    let answer = read_whole(response.into_body(), RESPONSE_BYTES_MAX).await.map_err(failed)?;
+    let is_good = (200..=206).contains(&code.as_u16());
+    if is_good { Ok(answer) } else { Err(CallError::Refused(refusal(code, &answer))) }
+}
+
+/// Reads a body of at most so many bytes.
+pub(crate) async fn read_whole(mut body: RequestBody, bytes_max: usize) -> Result<Bytes, BoxError> {
     let mut collected = BytesMut::new();
-    let mut answer = response.into_body();
-    while let Some(frame) = answer.frame().await {
-        let Ok(data) = frame.map_err(failed)?.into_data() else { continue };
-        if collected.len() + data.len() > RESPONSE_BYTES_MAX {
-            return Err(CallError::TooLong { url: url.to_owned() });
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if collected.len() + data.len() > bytes_max {
+            return Err(format!("the response is longer than {bytes_max} bytes").into());
         }
         collected.extend_from_slice(&data);
     }
-    let is_good = (200..=206).contains(&code.as_u16());
-    if is_good { Ok(collected.freeze()) } else { Err(CallError::Refused(refusal(code, &collected))) }
+    Ok(collected.freeze())
 }
 
 /// A whole body.
@@ -83,13 +83,20 @@ pub(crate) fn full(body: impl Into<Bytes>) -> RequestBody {
     Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// The error at the bottom: clients wrap what happened in words that say nothing more.
-fn root_cause(error: BoxError) -> BoxError {
+/// The error at the bottom: clients wrap what happened in words that say nothing more. A connection that ends too early is an
+/// `EOF`, as in Go.
+pub(crate) fn root_cause(error: BoxError) -> BoxError {
     let mut cause: &(dyn std::error::Error + 'static) = &*error;
-    while let Some(below) = cause.source() {
-        cause = below;
+    loop {
+        let ended = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind) == Some(ErrorKind::UnexpectedEof);
+        if ended || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            return "EOF".into();
+        }
+        match cause.source() {
+            Some(below) => cause = below,
+            None => return cause.to_string().into(),
+        }
     }
-    cause.to_string().into()
 }
 
 /// Source: apimachinery `errors.NewGenericServerResponse`.

@@ -13,7 +13,7 @@
 mod call;
 mod in_process;
 mod network;
-mod resolve;
+pub(crate) mod resolve;
 mod tls;
 
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 
 pub use self::call::{CallError, RESPONSE_BYTES_MAX, post};
+pub(crate) use self::call::{full, read_whole, root_cause};
 pub use self::in_process::InProcess;
 pub use self::network::Network;
 pub use crate::http::body::{BoxError, RequestBody};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use coracle_api::auth::{Auth, ServiceAccountTokens, SigningKey, TokenIssuer};
 use coracle_api::http::ApiServer;
 use coracle_api::http::Caller;
 use coracle_api::http::body::{Body, RequestBody};
@@ -79,8 +80,11 @@ impl Cluster {
         change: impl FnOnce(ApiServer) -> ApiServer,
     ) -> Self {
         let ledger = Ledger::open(store.clone(), Kinds::builtin()).await.unwrap();
+        let issuer = TokenIssuer::new(SigningKey::generate().unwrap(), "https://kubernetes.default.svc");
+        let tokens = ServiceAccountTokens::new(issuer, ledger.feed().clone(), Arc::new(Still));
+        let auth = Auth::new(ledger.feed().clone()).with_tokens(Arc::new(tokens));
         let settings = Settings { clock: Arc::new(Still), entropy: Arc::new(Entropy::seeded(1)), admission };
-        let gateway: Arc<dyn Gateway> = Arc::new(Pipeline::new(ledger, settings));
+        let gateway: Arc<dyn Gateway> = Arc::new(Pipeline::new(ledger, settings).with_auth(auth));
         let server = Arc::new(change(ApiServer::new(gateway.clone(), store.clone())));
         Self { server, gateway, store }
     }

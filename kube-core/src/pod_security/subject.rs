@@ -84,9 +84,9 @@ impl<'a> Subject<'a> {
     }
 
     /// Finds a setting that the pod or its containers have wrong: who has it, and the wrong values.
-    pub(super) fn wrong<'b>(
+    pub(super) fn wrong(
         self,
-        of_pod: Option<&'b str>,
+        of_pod: Option<&str>,
         of_container: impl Fn(&SecurityContext) -> Option<&str>,
     ) -> (Vec<String>, BTreeSet<String>) {
         let mut values: BTreeSet<String> = of_pod.into_iter().map(str::to_owned).collect();

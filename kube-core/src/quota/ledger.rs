@@ -14,6 +14,7 @@ use super::amounts::Amounts;
 use super::{scope, usage};
 use crate::kind::GroupResource;
 use crate::object::{Object, ObjectKey};
+use crate::quantity::Quantity;
 use crate::world::namespace_bounds;
 
 /// The quotas of a world, and what is used of them.
@@ -89,9 +90,7 @@ impl Used {
         let spec = quota.get::<ResourceQuota>().and_then(|quota| quota.spec.as_ref());
         let hard = Amounts::of(spec.and_then(|spec| spec.hard.as_ref()));
         let mut used = Amounts::default();
-        for (name, limit) in hard.iter() {
-            used.set(name.to_owned(), limit - limit);
-        }
+        hard.iter().for_each(|(name, _)| used.set(name.to_owned(), Quantity::ZERO));
         let mut counted = Self { quota, hard, used };
         for object in all {
             let uses = counted.of_object(object);
@@ -158,15 +157,14 @@ impl Used {
     /// # Errors
     /// What is exceeded, in upstream's words.
     pub fn allow(&self, change: &Amounts, reserved: &Amounts) -> Result<(), String> {
-        let zero = usage::NOTHING;
         let mut taken = self.used.clone();
         taken.add(reserved);
         let exceeds = |name: &str| {
-            let amount = |amounts: &Amounts| amounts.get(name).unwrap_or(zero);
+            let amount = |amounts: &Amounts| amounts.get(name).unwrap_or_default();
             self.hard.get(name).is_some_and(|hard| amount(&taken) + amount(change) > hard)
         };
         let mut requested = change.clone();
-        requested.retain(|name, amount| amount > zero && exceeds(name));
+        requested.retain(|name, amount| amount > Quantity::ZERO && exceeds(name));
         if requested.is_empty() {
             return Ok(());
         }

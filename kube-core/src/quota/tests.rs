@@ -95,6 +95,19 @@ fn what_is_counted() {
         "gold.storageclass.storage.k8s.io/persistentvolumeclaims=1,gold.storageclass.storage.k8s.io/requests.storage=2Gi,\
          persistentvolumeclaims=1,requests.storage=2Gi,tin.storageclass.storage.k8s.io/requests.storage=0",
     );
+    let gpu = |mode: &str, count: i64| json!({"deviceClassName": "gpu", "allocationMode": mode, "count": count});
+    let requests = json!([{"name": "a", "exactly": gpu("ExactCount", 2)},
+        {"name": "b", "firstAvailable": [gpu("ExactCount", 3), gpu("ExactCount", 1)]}, {"name": "c", "exactly": gpu("All", 0)}]);
+    let mut requests = requests;
+    for choice in requests[1]["firstAvailable"].as_array_mut().unwrap() {
+        choice["name"] = json!("x");
+    }
+    check(
+        &["gpu.deviceclass.resource.k8s.io/devices", "count/resourceclaims.resource.k8s.io"],
+        "ResourceClaim",
+        json!({"spec": {"devices": {"requests": requests}}}),
+        "count/resourceclaims.resource.k8s.io=1,gpu.deviceclass.resource.k8s.io/devices=37",
+    );
     check(&["count/deployments.apps"], "Deployment", json!({}), "count/deployments.apps=1");
     check(&["configmaps", "secrets"], "ConfigMap", json!({}), "configmaps=1,secrets=0");
     check(&["resourcequotas"], "ConfigMap", json!({}), "resourcequotas=1");

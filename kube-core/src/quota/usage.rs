@@ -3,11 +3,11 @@
 use std::any::Any;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 
 use super::amounts::Amounts;
 use super::pod::{PodAmounts, pod_limits, pod_requests};
 use crate::kind::GroupResource;
-use crate::quantity::Quantity;
 
 /// Collections that quotas have counted under their own names since before `count/...`.
 const COUNTED: [&str; 6] =
@@ -35,6 +35,9 @@ pub(super) fn usage(resource: &GroupResource, value: &dyn Any) -> Amounts {
         of_service(service, &mut used);
     } else if let Some(claim) = value.downcast_ref::<PersistentVolumeClaim>() {
         of_claim(claim, &mut used);
+    } else if let Some(claim) = value.downcast_ref::<ResourceClaim>() {
+        let requests = claim.spec.devices.iter().flat_map(|devices| devices.requests.iter().flatten());
+        requests.for_each(|request| used.add(&of_devices(request)));
     }
     used
 }
@@ -112,6 +115,32 @@ fn of_claim(claim: &PersistentVolumeClaim, used: &mut Amounts) {
     }
 }
 
+/// Devices by class: of alternatives the most of each class, and as many as can be given where all are asked for.
+fn of_devices(request: &DeviceRequest) -> Amounts {
+    const GIVEN_MAX: i64 = 32;
+    let asked = |class: &str, mode: Option<&str>, count: Option<i64>| {
+        let count = match mode {
+            Some("All") => GIVEN_MAX,
+            _ => count.unwrap_or(1),
+        };
+        let mut devices = Amounts::default();
+        devices.set_count(
+            format!("{class}.deviceclass.resource.k8s.io/devices"),
+            usize::try_from(count).unwrap_or_default(),
+        );
+        devices
+    };
+    let mut devices = Amounts::default();
+    for choice in request.first_available.iter().flatten() {
+        let mode = choice.allocation_mode.as_deref();
+        devices.raise_to(&asked(&choice.device_class_name, mode, choice.count));
+    }
+    if let Some(exactly) = &request.exactly {
+        devices.raise_to(&asked(&exactly.device_class_name, exactly.allocation_mode.as_deref(), exactly.count));
+    }
+    devices
+}
+
 /// What the containers of a pod must state of these resources and do not: `limits.cpu for: a; memory for: a,b`.
 pub(super) fn missing(pod: &Pod, limited: impl Fn(&str) -> bool) -> Option<String> {
     let spec = pod.spec.as_ref()?;
@@ -132,6 +161,3 @@ pub(super) fn missing(pod: &Pod, limited: impl Fn(&str) -> bool) -> Option<Strin
     let silent: Vec<_> = silent.collect();
     (!silent.is_empty()).then(|| silent.join("; "))
 }
-
-/// Nothing of it.
-pub(super) const NOTHING: Quantity = Quantity::ZERO;

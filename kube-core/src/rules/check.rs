@@ -3,6 +3,7 @@
 use super::same;
 use crate::field::{Errors, Json, Path, format};
 use crate::quantity::{Quantity, QuantityText};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
@@ -279,8 +280,9 @@ impl Errors {
         }
     }
 
-    /// An address traffic can be sent to: not unspecified, loopback or link-local.
-    pub(super) fn endpoint_ip(&mut self, path: &Path, value: &str) {
+    /// An address traffic can be sent to: not unspecified, loopback or link-local. Unlike upstream's, pods may have a
+    /// loopback address here, so one with a pod behind it is good.
+    pub(super) fn endpoint_ip(&mut self, path: &Path, value: &str, target: Option<&ObjectReference>) {
         let Ok(address) = value.parse::<std::net::IpAddr>() else {
             return self.invalid(path, value, "must be a valid IP address");
         };
@@ -293,7 +295,8 @@ impl Errors {
         if address.is_unspecified() {
             self.invalid(path, value, format!("may not be unspecified ({value})"));
         }
-        if address.is_loopback() {
+        let is_pod = target.is_some_and(|target| target.kind.as_deref() == Some("Pod"));
+        if address.is_loopback() && !is_pod {
             self.invalid(path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
         }
         if link_local {

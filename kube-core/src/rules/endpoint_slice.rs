@@ -3,6 +3,7 @@
 use super::check::{items, text};
 use super::{Ruled, fill, same};
 use crate::field::{Errors, Path, format};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 
 const ENDPOINTS_MAX: usize = 1000;
@@ -52,7 +53,8 @@ fn validate_endpoint(endpoint: &Endpoint, address_type: &str, path: &Path, error
         errors.too_many(&addresses, endpoint.addresses.len(), ADDRESSES_MAX);
     }
     for (index, address) in endpoint.addresses.iter().enumerate() {
-        validate_address(address, address_type, &addresses.index(index), errors);
+        let target = endpoint.target_ref.as_ref();
+        validate_address(address, address_type, target, &addresses.index(index), errors);
     }
     if let Some(node) = &endpoint.node_name {
         errors.dns_subdomain(&path.field("nodeName"), node);
@@ -63,7 +65,13 @@ fn validate_endpoint(endpoint: &Endpoint, address_type: &str, path: &Path, error
     }
 }
 
-fn validate_address(address: &str, address_type: &str, path: &Path, errors: &mut Errors) {
+fn validate_address(
+    address: &str,
+    address_type: &str,
+    target: Option<&ObjectReference>,
+    path: &Path,
+    errors: &mut Errors,
+) {
     let is_v6 = address.contains(':');
     match address_type {
         "IPv4" | "IPv6" => {
@@ -72,7 +80,7 @@ fn validate_address(address: &str, address_type: &str, path: &Path, errors: &mut
                 errors.invalid(path, address, std::format!("must be an {address_type} address"));
             }
             if messages.is_empty() {
-                errors.endpoint_ip(path, address);
+                errors.endpoint_ip(path, address, target);
             }
             errors.invalid_each(path, address, messages);
         }

@@ -50,7 +50,7 @@ fn validate_address(address: &EndpointAddress, path: &Path, errors: &mut Errors)
     if let Some(node) = &address.node_name {
         errors.dns_subdomain(&path.field("nodeName"), node);
     }
-    errors.endpoint_ip(&path.field("ip"), &address.ip);
+    errors.endpoint_ip(&path.field("ip"), &address.ip, address.target_ref.as_ref());
 }
 
 fn validate_port(port: &EndpointPort, name_needed: bool, path: &Path, errors: &mut Errors) {

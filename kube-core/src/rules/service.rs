@@ -145,7 +145,7 @@ fn validate_spec(spec: &ServiceSpec, old: Option<&ServiceSpec>, errors: &mut Err
         let path = path.index(index);
         let messages = if known { Vec::new() } else { crate::field::format::ip_address(ip) };
         if messages.is_empty() {
-            errors.endpoint_ip(&path, ip);
+            errors.endpoint_ip(&path, ip, None);
         }
         errors.invalid_each(&path, ip, messages);
     }

@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, Precondition
 use tokio_util::sync::CancellationToken;
 
 use super::jobs::{self, Done, Job, Probed, Write};
-use super::mailbox::{Letters, Mailbox, Question};
+use super::mailbox::{Letters, Mailbox, Question, Wanted};
 use super::router::Router;
 use super::worker::Worker;
 use super::{Node, OnShutdown, adopt, launch, registration};
@@ -363,13 +363,20 @@ impl Crew {
 
     fn answer(&self, question: Question) {
         let worker = self.workers.get(&*question.uid);
-        let found = worker.and_then(|worker| {
-            let index = worker.members.iter().position(|member| member.spec.name == question.container)?;
-            worker.seen.containers.get(index)
-        });
-        let pod = worker.map(|worker| worker.key.name()).unwrap_or_default();
-        let answer = crate::streams::choose_run(found, pod, &question.container, question.previous, question.running);
-        let _nobody_waits = question.answer.send(answer);
+        match question.wanted {
+            Wanted::Run { container, previous, running, answer } => {
+                let found = worker.and_then(|worker| {
+                    let index = worker.members.iter().position(|member| member.spec.name == container)?;
+                    worker.seen.containers.get(index)
+                });
+                let pod = worker.map(|worker| worker.key.name()).unwrap_or_default();
+                let run = crate::streams::choose_run(found, pod, &container, previous, running);
+                let _nobody_waits = answer.send(run);
+            }
+            Wanted::Sandbox(answer) => {
+                let _nobody_waits = answer.send(worker.and_then(|worker| worker.seen.sandbox.id.clone()));
+            }
+        }
     }
 
     // What is done about it.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use coracle_core::{Event, ObjectKey, ObjectRef, Status};
 use tokio::sync::{Notify, oneshot};
 
-use crate::runtime::ContainerId;
+use crate::runtime::{ContainerId, SandboxId};
 
 /// A node's unread letters.
 #[derive(Default)]
@@ -22,24 +22,35 @@ pub(super) struct Letters {
     pub(super) pods: BTreeMap<ObjectKey, Arc<Event>>,
     /// ConfigMaps and Secrets that changed.
     pub(super) sources: BTreeSet<ObjectRef>,
-    /// Questions for the names of containers.
+    /// Questions for the names of containers and sandboxes.
     pub(super) questions: Vec<Question>,
     /// Letters were lost: look at the world.
     pub(super) resync: bool,
 }
 
-/// A question for one run of a container.
+/// A question about a pod.
 pub(crate) struct Question {
     /// The pod's uid.
     pub(crate) uid: String,
-    /// The container's name.
-    pub(crate) container: String,
-    /// Whether the run before the newest is meant.
-    pub(crate) previous: bool,
-    /// Whether it must be running.
-    pub(crate) running: bool,
-    /// Where the answer goes.
-    pub(crate) answer: oneshot::Sender<Result<ContainerId, Status>>,
+    /// What is wanted.
+    pub(crate) wanted: Wanted,
+}
+
+/// What is wanted of a pod.
+pub(crate) enum Wanted {
+    /// For one run of a container.
+    Run {
+        /// The container's name.
+        container: String,
+        /// Whether the run before the newest is meant.
+        previous: bool,
+        /// Whether it must be running.
+        running: bool,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<ContainerId, Status>>,
+    },
+    /// For its sandbox, if it has one. Holds where the answer goes.
+    Sandbox(oneshot::Sender<Option<SandboxId>>),
 }
 
 impl Letters {

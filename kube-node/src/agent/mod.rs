@@ -8,6 +8,7 @@
 //! | `machine.rs`, `registration.rs` | what the node object says |
 //! | `crew.rs` | the loop: hears, steps, acts, writes |
 //! | `worker.rs`, `adopt.rs` | one pod in its node's hands, from the start or found again |
+//! | `pages.rs` | what a node shows of itself over HTTP |
 //! | `jobs.rs`, `launch.rs` | what takes time: one future per action |
 
 mod adopt;
@@ -17,6 +18,7 @@ mod jobs;
 mod launch;
 mod machine;
 mod mailbox;
+mod pages;
 mod registration;
 mod router;
 mod worker;
@@ -32,11 +34,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use crew::Farewell;
 pub use machine::Machine;
+pub use pages::Page;
 pub use router::Router;
 
-/// For the streams: how a node is asked for a container.
+/// For the streams: how a node is asked for a container or a sandbox.
 pub(crate) mod question {
-    pub(crate) use super::mailbox::Question;
+    pub(crate) use super::mailbox::{Question, Wanted};
     pub(crate) use super::router::Address;
 }
 

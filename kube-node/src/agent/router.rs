@@ -18,7 +18,7 @@ const BATCH_EVENTS_MAX: usize = 1024;
 /// Brings every pod's changes to its node, and changes of ConfigMaps and Secrets to the nodes whose pods use them. Also beats
 /// the heart of all nodes.
 pub struct Router {
-    gateway: Arc<dyn Gateway>,
+    pub(super) gateway: Arc<dyn Gateway>,
     interval: Duration,
     nodes: Mutex<HashMap<Arc<str>, Address>>,
     /// How many pods of which node use an object.

@@ -1,8 +1,12 @@
 //! Pod addresses: which are free, and which are free on this machine's loopback network.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
+
+use tokio::net::TcpStream;
+
+use crate::runtime::{Connection, RuntimeError};
 
 /// A range of addresses of which each is given to one pod at a time.
 #[derive(Debug)]
@@ -68,6 +72,14 @@ static LOOPBACK: Mutex<Option<AddressPool>> = Mutex::new(None);
 /// A loopback address that no other pod of this process has.
 pub(super) fn take_loopback() -> Option<IpAddr> {
     with_loopback(AddressPool::take).map(IpAddr::V4)
+}
+
+/// A connection to a port of a pod that has such an address.
+pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<Connection, RuntimeError> {
+    let none = || RuntimeError::Container("the pod has no address".into());
+    let address = SocketAddr::new(*addresses.first().ok_or_else(none)?, port);
+    let refused = |error| RuntimeError::Container(format!("failed to connect to {address}: {error}"));
+    Ok(Box::new(TcpStream::connect(address).await.map_err(refused)?))
 }
 
 /// Keeps an address from being given to others.

@@ -17,8 +17,6 @@ mod call;
 mod config;
 mod matching;
 mod review;
-#[cfg(test)]
-mod tests;
 mod versions;
 
 use std::collections::BTreeSet;
@@ -30,7 +28,7 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, 
 use serde_json::Value;
 
 use self::call::{Failure, Round, invoke};
-use self::config::{Webhook, configured};
+use self::config::configured;
 use self::matching::{Invocation, is_exempt, should_call};
 use self::review::Phase;
 use super::{Admission, Attributes, Operation};
@@ -63,11 +61,16 @@ impl Reinvocation {
 
 #[async_trait]
 impl Admission for MutatingWebhooks {
+    fn name(&self) -> &'static str {
+        "MutatingAdmissionWebhook"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.world.count(&GroupResource::of::<MutatingWebhookConfiguration>()) > 0 && !is_exempt(attributes)
+    }
+
     async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
-        let webhooks = mutating(attributes);
-        if webhooks.is_empty() {
-            return Ok(());
-        }
+        let webhooks = configured::<MutatingWebhookConfiguration>(attributes.world);
         let is_second_round = attributes.notes.with_webhooks(|memory| memory.is_second_round);
         if is_second_round {
             let now = versions::plain(object)?;
@@ -92,11 +95,14 @@ impl Admission for MutatingWebhooks {
                 attributes.notes.with_webhooks(|memory| memory.called.insert(uid));
             }
         }
-        let output = versions::plain(object)?;
-        attributes.notes.with_webhooks(|memory| {
+        let may_be_called_again = attributes.notes.with_webhooks(|memory| {
             memory.is_second_round = true;
-            memory.output = Some(output);
+            !memory.called.is_empty()
         });
+        if may_be_called_again {
+            let output = versions::plain(object)?;
+            attributes.notes.with_webhooks(|memory| memory.output = Some(output));
+        }
         Ok(())
     }
 
@@ -104,7 +110,7 @@ impl Admission for MutatingWebhooks {
         if !matches!(attributes.operation, Operation::Delete | Operation::Connect) {
             return Ok(());
         }
-        for (index, webhook) in mutating(attributes).iter().enumerate() {
+        for (index, webhook) in configured::<MutatingWebhookConfiguration>(attributes.world).iter().enumerate() {
             let Some(invocation) = should_call(attributes, webhook, object).await? else { continue };
             let round = Round { number: 0, index };
             let answer = invoke(attributes, &invocation, object, Phase::Mutating).await;
@@ -158,11 +164,15 @@ async fn mutate(
 
 #[async_trait]
 impl Admission for ValidatingWebhooks {
+    fn name(&self) -> &'static str {
+        "ValidatingAdmissionWebhook"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.world.count(&GroupResource::of::<ValidatingWebhookConfiguration>()) > 0 && !is_exempt(attributes)
+    }
+
     async fn review(&self, attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> Result<(), Status> {
-        let resource = GroupResource::of::<ValidatingWebhookConfiguration>();
-        if attributes.world.count(&resource) == 0 || is_exempt(attributes) {
-            return Ok(());
-        }
         let webhooks = configured::<ValidatingWebhookConfiguration>(attributes.world);
         let mut invocations = Vec::new();
         for (index, webhook) in webhooks.iter().enumerate() {
@@ -175,12 +185,4 @@ impl Admission for ValidatingWebhooks {
         });
         join_all(answers).await.into_iter().collect()
     }
-}
-
-fn mutating<'a>(attributes: &Attributes<'a>) -> Vec<Webhook<'a>> {
-    let resource = GroupResource::of::<MutatingWebhookConfiguration>();
-    if attributes.world.count(&resource) == 0 || is_exempt(attributes) {
-        return Vec::new();
-    }
-    configured::<MutatingWebhookConfiguration>(attributes.world)
 }

@@ -56,11 +56,9 @@ struct Response {
 /// The first version of AdmissionReview that a webhook knows and we too.
 pub(super) fn version_of(versions: &[String]) -> Result<&str, String> {
     let known = versions.iter().find(|version| matches!(version.as_str(), "v1" | "v1beta1"));
-    known.map(String::as_str).ok_or_else(|| {
-        format!(
-            "could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)"
-        )
-    })
+    let why =
+        "could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)";
+    known.map(String::as_str).ok_or_else(|| why.to_owned())
 }
 
 /// The question.

@@ -88,7 +88,7 @@ pub(super) async fn incoming(
                 let converter =
                     crate::custom::Converter::new(attributes.outbound, attributes.entropy, attributes.world);
                 json = converter.convert(kind, vec![json]).await?.pop().unwrap_or_default();
-            } else if !kind.is_storage_version() || invocation.kind.version != kind.version {
+            } else {
                 convert::to_storage(&invocation.kind, &mut json);
             }
             kept.codec

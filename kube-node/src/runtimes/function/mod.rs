@@ -40,8 +40,8 @@ use super::book::Book;
 use super::ring::Ring;
 use super::times::Times;
 use crate::runtime::{
-    ContainerId, ContainerSpec, Exec, ExecOutput, Exit, ImageId, LogLine, LogOptions, Logs, Runtime, RuntimeError,
-    RuntimeEvent, Sandbox, SandboxId, SandboxStatus,
+    Connection, ContainerId, ContainerSpec, Exec, ExecOutput, Exit, ImageId, LogLine, LogOptions, Logs, Ports, Runtime,
+    RuntimeError, RuntimeEvent, Sandbox, SandboxId, SandboxStatus,
 };
 
 /// How many lines of each container are kept by default.
@@ -250,6 +250,17 @@ impl Runtime for FunctionRuntime {
 
     fn exec(&self) -> Option<&dyn Exec> {
         Some(self)
+    }
+
+    fn ports(&self) -> Option<&dyn Ports> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Ports for FunctionRuntime {
+    async fn connect(&self, id: &SandboxId, port: u16) -> Result<Connection, RuntimeError> {
+        addresses::connect(&self.book.sandbox(id)?.0, port).await
     }
 }
 

@@ -62,8 +62,8 @@ use super::addresses;
 use super::book::{Book, SandboxEntry};
 use super::times::Times;
 use crate::runtime::{
-    ContainerId, ContainerSpec, ContainerStatus, Exec, ImageId, LogLine, LogOptions, Logs, Runtime, RuntimeError,
-    RuntimeEvent, Sandbox, SandboxId, SandboxStatus,
+    Connection, ContainerId, ContainerSpec, ContainerStatus, Exec, ImageId, LogLine, LogOptions, Logs, Ports, Runtime,
+    RuntimeError, RuntimeEvent, Sandbox, SandboxId, SandboxStatus,
 };
 use command::Invocation;
 use leader::Leader;
@@ -431,6 +431,17 @@ impl Runtime for ProcessRuntime {
 
     fn exec(&self) -> Option<&dyn Exec> {
         Some(self)
+    }
+
+    fn ports(&self) -> Option<&dyn Ports> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Ports for ProcessRuntime {
+    async fn connect(&self, id: &SandboxId, port: u16) -> Result<Connection, RuntimeError> {
+        addresses::connect(&self.shared.book.sandbox(id)?.0, port).await
     }
 }
 
