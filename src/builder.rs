@@ -9,6 +9,7 @@ use coracle_api::aggregation::{self, Aggregation};
 use coracle_api::audit::Audit;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
+use coracle_api::http::in_flight::InFlight;
 use coracle_api::openapi::Published;
 use coracle_api::outbound::{InProcess, Network, Outbound};
 use coracle_api::pipeline::collection_prefix;
@@ -57,6 +58,7 @@ pub struct Builder {
     metrics: Option<Arc<dyn Metrics>>,
     cloud: Option<MakeCloud>,
     autoscaler: AutoscalerSettings,
+    in_flight: InFlight,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
     calls: InProcess,
@@ -100,6 +102,7 @@ impl Default for Builder {
             metrics: None,
             cloud: None,
             autoscaler: AutoscalerSettings::default(),
+            in_flight: InFlight::default(),
             keys: None,
             audit: None,
             calls: InProcess::default(),
@@ -262,6 +265,13 @@ impl Builder {
         self
     }
 
+    /// Limits how many requests over HTTP are answered at a time. Default: 400 that read, 200 that write.
+    #[must_use]
+    pub fn in_flight(mut self, limits: InFlight) -> Self {
+        self.in_flight = limits;
+        self
+    }
+
     /// Records what is asked over the network. Default: nothing.
     #[must_use]
     pub fn audit(mut self, audit: Audit) -> Self {
@@ -374,6 +384,7 @@ impl Builder {
         let numbers = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
+        let server = server.with_in_flight(self.in_flight);
         let server = server.with_outbound(outbound).with_aggregation(aggregation);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
         let server = server.with_open_api(published).with_metrics(numbers).with_usage(metrics);

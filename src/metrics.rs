@@ -1,14 +1,14 @@
-//! The cluster's numbers in the text format of Prometheus, under upstream's names where there is one.
+//! The cluster's numbers in `/metrics`, under upstream's names where there is one.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use coracle_api::http::Metrics;
+use coracle_api::http::exposition::Exposition;
 use coracle_core::Gateway;
 
 use crate::driver::Driver;
 
-/// What `/metrics` tells.
+/// What `/metrics` tells beside the requests.
 pub(crate) struct Numbers {
     gateway: Arc<dyn Gateway>,
     driver: Driver,
@@ -18,34 +18,43 @@ impl Numbers {
     pub(crate) fn new(gateway: Arc<dyn Gateway>, driver: Driver) -> Self {
         Self { gateway, driver }
     }
-}
 
-impl Metrics for Numbers {
-    fn text(&self) -> String {
-        let mut text = String::new();
+    fn tell_storage(&self, text: &mut Exposition) {
         let world = self.gateway.feed().world();
-        let objects =
-            world.resources().map(|resource| (format!("resource=\"{resource}\""), world.count(resource) as u64));
-        write(&mut text, "apiserver_resource_objects", "gauge", "Objects by collection.", objects);
-        let revision = std::iter::once((String::new(), world.revision().0));
-        write(&mut text, "coracle_revision", "counter", "The newest revision.", revision);
+        let counts: Vec<_> = world.resources().map(|resource| (resource, world.count(resource))).collect();
+        text.family("apiserver_storage_objects", "gauge", "Stored objects by resource.");
+        for (resource, count) in &counts {
+            text.sample(&[("resource", &resource.to_string())], count);
+        }
+        text.family("apiserver_resource_objects", "gauge", "Stored objects by group and resource.");
+        for (resource, count) in &counts {
+            text.sample(&[("group", &resource.group), ("resource", &resource.resource)], count);
+        }
+        text.family("coracle_revision", "counter", "The newest revision.").sample(&[], world.revision());
+    }
+
+    fn tell_controllers(&self, text: &mut Exposition) {
         let controllers = self.driver.metrics();
-        let depth = controllers.iter().map(|one| (format!("name=\"{}\"", one.controller), one.waiting as u64));
-        write(&mut text, "workqueue_depth", "gauge", "Objects that wait for a controller.", depth);
-        let reconciled = controllers.iter().flat_map(|one| {
-            let labels = |result| format!("controller=\"{}\",result=\"{result}\"", one.controller);
-            [(labels("success"), one.good), (labels("stale"), one.stale), (labels("error"), one.failed)]
-        });
-        write(&mut text, "coracle_reconciliations_total", "counter", "Calls of controllers by result.", reconciled);
-        text
+        text.family("workqueue_depth", "gauge", "Objects that wait for a controller.");
+        for one in &controllers {
+            text.sample(&[("name", one.controller)], one.waiting);
+        }
+        text.family("workqueue_retries_total", "counter", "Calls of controllers that are repeated.");
+        for one in &controllers {
+            text.sample(&[("name", one.controller)], one.stale + one.failed);
+        }
+        text.family("coracle_reconciliations_total", "counter", "Calls of controllers by result.");
+        for one in &controllers {
+            for (result, count) in [("success", one.good), ("stale", one.stale), ("error", one.failed)] {
+                text.sample(&[("controller", one.controller), ("result", result)], count);
+            }
+        }
     }
 }
 
-fn write(text: &mut String, name: &str, kind: &str, help: &str, rows: impl Iterator<Item = (String, u64)>) {
-    // Writing to a String cannot fail.
-    let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    for (labels, value) in rows {
-        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
-        let _infallible = writeln!(text, "{name}{labels} {value}");
+impl Metrics for Numbers {
+    fn tell(&self, text: &mut Exposition) {
+        self.tell_storage(text);
+        self.tell_controllers(text);
     }
 }

@@ -154,11 +154,29 @@ impl World {
         resource: &GroupResource,
         namespace: &str,
     ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
-        let (start, end) = namespace_bounds(namespace);
-        self.tables
-            .get(resource)
-            .into_iter()
-            .flat_map(move |table| table.range((start.clone(), end.clone())).map(|(_, object)| object))
+        self.objects_from(resource, namespace, "")
+    }
+
+    /// As [`World::objects_in`], from the first key that is not before `start`. Costs only what it passes.
+    pub fn objects_from(
+        &self,
+        resource: &GroupResource,
+        namespace: &str,
+        start: &str,
+    ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
+        use std::ops::Bound::{Excluded, Included};
+        let (mut first, end) = namespace_bounds(namespace);
+        let is_within = match &first {
+            Included(first) => start > first.as_str(),
+            _ => !start.is_empty(),
+        };
+        if is_within {
+            first = Included(ObjectKey::from(start));
+        }
+        // A map refuses a range that ends before it begins.
+        let is_past = matches!((&first, &end), (Included(first), Excluded(end)) if first >= end);
+        let table = self.tables.get(resource).filter(|_| !is_past);
+        table.into_iter().flat_map(move |table| table.range((first.clone(), end.clone())).map(|(_, object)| object))
     }
 
     /// How many objects a collection holds.
@@ -353,6 +371,10 @@ mod tests {
         assert_eq!(names(world.objects_in(&pods, "a").cloned()), ["a/1", "a/2"]);
         assert_eq!(names(world.objects(&pods).cloned()), ["a-b/1", "a/1", "a/2", "b/1"]);
         assert_eq!(names(world.dependents("x").cloned()), ["a-b/1", "a/1", "b/1"]);
+        assert_eq!(names(world.objects_from(&pods, "a", "a/1\0").cloned()), ["a/2"]);
+        assert_eq!(names(world.objects_from(&pods, "a", "b/").cloned()), [""; 0]);
+        assert_eq!(names(world.objects_from(&pods, "b", "a/").cloned()), ["b/1"]);
+        assert_eq!(names(world.objects_from(&pods, "", "a/2").cloned()), ["a/2", "b/1"]);
         assert_eq!(names(world.pods_on("n1").cloned()), ["a/1", "a/2"]);
         assert_eq!(world.by_uid("pods/b/1").unwrap().namespace(), "b");
         assert!(world.get::<ConfigMap>("a", "1").is_none());

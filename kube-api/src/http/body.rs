@@ -37,6 +37,21 @@ impl Body {
     pub fn stream(bytes: impl futures::Stream<Item = Bytes> + Send + 'static) -> Self {
         Self::Stream(bytes.map(Ok).boxed())
     }
+
+    /// The same body; `kept` is dropped once all of it was taken.
+    pub(super) fn keeping(self, kept: impl Send + 'static) -> Self {
+        match self {
+            Self::Full(bytes) => Self::Full(bytes),
+            Self::Stream(stream) => Self::Stream(
+                stream
+                    .map(move |item| {
+                        let _kept = &kept;
+                        item
+                    })
+                    .boxed(),
+            ),
+        }
+    }
 }
 
 impl<T: Into<Bytes>> From<T> for Body {

@@ -6,6 +6,7 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
+//! | [`in_flight`], `requests`, [`exposition`] | how many requests there may be, and how many there were: `/metrics` |
 //! | [`streams`], `connect` | logs, commands and connections of pods; what admission says to them |
 //! | `proxy` | HTTP to pods, services and nodes |
 //! | `usage` | what pods and nodes use |
@@ -15,7 +16,9 @@
 pub mod body;
 mod connect;
 pub mod discovery;
+pub mod exposition;
 pub mod health;
+pub mod in_flight;
 pub mod keys;
 pub mod kubeconfig;
 pub mod negotiate;
@@ -25,6 +28,7 @@ mod private_file;
 mod proxy;
 pub mod query;
 pub mod request_info;
+mod requests;
 mod resources;
 pub mod respond;
 pub mod serve;
@@ -42,6 +46,8 @@ use coracle_core::{Gateway, Reason, Status, User};
 use coracle_store::Store;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregation::{self, Aggregation, Proxied};
@@ -52,9 +58,12 @@ use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbid
 use crate::outbound::Outbound;
 use crate::read::Reader;
 use body::{Body, RequestBody};
+use exposition::Exposition;
 use health::HealthCheck;
+use in_flight::{InFlight, Place, Places};
 use query::Query;
 use request_info::RequestInfo;
+use requests::{Labels, Requests};
 use streams::PodStreams;
 
 /// How long a request that is no watch or stream may take. Source: kube-apiserver `--request-timeout`.
@@ -67,10 +76,10 @@ pub trait OpenApi: Send + Sync + 'static {
     async fn answer(&self, path: &str, query: &Query, headers: &HeaderMap) -> Option<Response<Body>>;
 }
 
-/// Tells the numbers of `/metrics`.
+/// Tells numbers in `/metrics`, beside those of the server itself.
 pub trait Metrics: Send + Sync + 'static {
-    /// All numbers in the text format of Prometheus.
-    fn text(&self) -> String;
+    /// Appends the numbers.
+    fn tell(&self, text: &mut Exposition);
 }
 
 /// The API server: everything between an HTTP request and its answer. Serves no socket by itself; see [`service`] and
@@ -87,6 +96,8 @@ pub struct ApiServer {
     audit: Option<Audit>,
     address: String,
     request_timeout: Duration,
+    places: Places,
+    requests: Arc<Requests>,
     shutdown: CancellationToken,
 }
 
@@ -125,6 +136,8 @@ impl ApiServer {
             audit: None,
             address: "127.0.0.1:6443".to_owned(),
             request_timeout: REQUEST_TIMEOUT,
+            places: Places::new(InFlight::default()),
+            requests: Arc::default(),
             shutdown: CancellationToken::new(),
         }
     }
@@ -164,7 +177,7 @@ impl ApiServer {
         self
     }
 
-    /// With metrics. Without, their path answers 404.
+    /// With more metrics than the server's own.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
         self.metrics = Some(metrics);
@@ -206,6 +219,13 @@ impl ApiServer {
         self
     }
 
+    /// With other limits for requests at a time.
+    #[must_use]
+    pub fn with_in_flight(mut self, limits: InFlight) -> Self {
+        self.places = Places::new(limits);
+        self
+    }
+
     /// With what is known of other API servers.
     #[must_use]
     pub fn with_aggregation(mut self, aggregation: Arc<Aggregation>) -> Self {
@@ -233,42 +253,68 @@ impl ApiServer {
     }
 
     /// Answers one request. Never fails: what goes wrong is an answer too.
-    pub async fn handle(&self, mut request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
-        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-        let (parts, body) = request.into_parts();
-        let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
-        let media_of_refusals = negotiate::media_of_refusals(&parts.headers);
-        let mut trail = None;
-        let answer = async {
-            let identity = self.identify(&parts.headers, &caller).await;
-            trail = self.begin_trail(&info, &parts, &caller, &identity);
-            let user = identity.acting?;
-            self.permit(&user, &info, &parts.headers, &mut trail).await?;
-            let body = match &mut trail {
-                Some(trail) => trail.sent(body).await?,
-                None => body,
-            };
-            let world = self.reader.gateway().feed().world();
-            if let Some(service) = aggregation::remote(&world, parts.uri.path()) {
-                let shutdown = self.shutdown.clone();
-                let call = Proxied { service: &service, user: &user, parts: &parts, upgrade, shutdown };
-                return aggregation::proxy(self.reader.outbound(), call, body).await;
-            }
-            if info.is_resource {
-                let kind = resources::route(self, &info)?;
-                let (info, query, request, headers) = (&info, &query, &parts, &parts.headers);
-                resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
-            } else {
-                self.answer_other(&info, &query, &parts.headers).await
-            }
-        };
-        let answer = within(self.limit(&info, &query), answer).await;
+    pub async fn handle(&self, request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
+        let began = Instant::now();
+        let (head, body) = split(request);
+        let mut under_way = UnderWay::default();
+        let answer = self.answer(&head, body, &caller, &mut under_way);
+        let answer = within(self.limit(&head.info, &head.query), answer).await;
+        let media_of_refusals = negotiate::media_of_refusals(&head.parts.headers);
         let answer = answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status));
-        match trail {
+        let answer = match under_way.trail {
             Some(trail) => trail.answered(answer),
             None => answer,
+        };
+        self.count(head, began, answer, under_way.place)
+    }
+
+    async fn answer(
+        &self,
+        head: &Head,
+        (body, upgrade): (RequestBody, Option<OnUpgrade>),
+        caller: &Caller,
+        under_way: &mut UnderWay,
+    ) -> Result<Response<Body>, Status> {
+        let Head { info, query, parts } = head;
+        let headers = &parts.headers;
+        let identity = self.identify(headers, caller).await;
+        under_way.trail = self.begin_trail(info, parts, caller, &identity);
+        let user = identity.acting?;
+        match self.places.take(info, &user) {
+            Some(place) => under_way.place = place,
+            None => return Ok(in_flight::too_many()),
         }
+        self.permit(&user, info, headers, &mut under_way.trail).await?;
+        let body = match &mut under_way.trail {
+            Some(trail) => trail.sent(body).await?,
+            None => body,
+        };
+        let world = self.reader.gateway().feed().world();
+        if let Some(service) = aggregation::remote(&world, parts.uri.path()) {
+            let shutdown = self.shutdown.clone();
+            let call = Proxied { service: &service, user: &user, parts, upgrade, shutdown };
+            return aggregation::proxy(self.reader.outbound(), call, body).await;
+        }
+        if info.is_resource {
+            let kind = resources::route(self, info)?;
+            let request = parts;
+            resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
+        } else {
+            self.answer_other(info, query, headers).await
+        }
+    }
+
+    /// Counts an answer, and keeps its place until all of it was sent.
+    fn count(&self, head: Head, began: Instant, answer: Response<Body>, place: Place) -> Response<Body> {
+        let Head { info, query, parts } = head;
+        let lasts = info.is_long_running();
+        let world = self.reader.gateway().feed().world();
+        let mut counted = None;
+        if let Some(labels) = Labels::of(info, &query, &parts.headers, world.kinds()) {
+            counted = lasts.then(|| self.requests.long_running(labels.clone()));
+            self.requests.answered(labels, answer.status().as_u16(), (!lasts).then(|| began.elapsed()));
+        }
+        answer.map(|body| body.keeping((place, counted)))
     }
 
     /// How long a request may take; `None` for watches and streams, which limit themselves.
@@ -369,10 +415,7 @@ impl ApiServer {
         }
         match path {
             "/version" | "/version/" => Ok(respond::json(StatusCode::OK, &health::version())),
-            "/metrics" => match &self.metrics {
-                Some(metrics) => Ok(respond::text(StatusCode::OK, metrics.text())),
-                None => Err(Status::no_such_path()),
-            },
+            "/metrics" => Ok(self.numbers()),
             "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(&self.aggregation.kinds(&world)))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
@@ -389,6 +432,19 @@ impl ApiServer {
 }
 
 impl ApiServer {
+    fn numbers(&self) -> Response<Body> {
+        let mut text = Exposition::default();
+        self.requests.tell(self.places.taken(), &mut text);
+        if let Some(metrics) = &self.metrics {
+            metrics.tell(&mut text);
+        }
+        let mut response = respond::text(StatusCode::OK, text.finish());
+        // Source: Prometheus' text exposition format.
+        let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+
     /// What others need to verify the cluster's tokens. Source: `pkg/routes/openidmetadata.go`.
     fn issuer_document(&self, path: &str) -> Option<Response<Body>> {
         let issuer = self.auth.tokens.as_ref()?.issuer();
@@ -405,6 +461,28 @@ impl ApiServer {
             _ => None,
         }
     }
+}
+
+/// What a request has while it is answered.
+#[derive(Default)]
+struct UnderWay {
+    trail: Option<Trail>,
+    place: Place,
+}
+
+/// What a request says before its body.
+struct Head {
+    info: RequestInfo,
+    query: Query,
+    parts: http::request::Parts,
+}
+
+fn split(mut request: http::Request<RequestBody>) -> (Head, (RequestBody, Option<OnUpgrade>)) {
+    let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
+    (Head { info, query, parts }, (body, upgrade))
 }
 
 impl std::fmt::Debug for ApiServer {

@@ -101,6 +101,8 @@ pub fn has_protobuf(kind: &Kind) -> bool {
 /// Whether something can be sent in a form. Source: upstream's `RequestScope.AllowsMediaTypeTransform`.
 fn can_be(media: Media, shape: Shape, kind: &Kind) -> bool {
     match (media, shape) {
+        // What cannot be read again has no columns: reviews, bindings.
+        (_, Shape::Table(_)) if !kind.verbs.contains(&"get") => false,
         (Media::Json | Media::Yaml, _) | (Media::Protobuf, Shape::Metadata) => true,
         (Media::Protobuf, Shape::Full) => has_protobuf(kind),
         (Media::Protobuf, Shape::Table(_)) => false,

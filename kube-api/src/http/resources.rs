@@ -14,7 +14,7 @@ use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
 use super::{ApiServer, connect, proxy, streams, usage, write};
-use crate::read::{Form, Selection, Shape};
+use crate::read::{Form, Selection};
 
 /// One request about a resource, on its way.
 pub(super) struct Call<'a> {
@@ -105,10 +105,6 @@ impl Call<'_> {
     /// How the client reads the answer.
     pub(super) fn answering(&self) -> Result<Answering, Status> {
         let (media, shape) = negotiate::accept(self.headers, self.query, &self.kind)?;
-        let has_no_table = !self.kind.verbs.contains(&"get");
-        if has_no_table && matches!(shape, Shape::Table(_)) {
-            return Err(negotiate::not_acceptable());
-        }
         let gzip = negotiate::accepts_gzip(self.headers);
         let now = self.server.reader.gateway().clock().now();
         let form = Form { kind: self.kind.clone(), shape, protobuf: media == Media::Protobuf };

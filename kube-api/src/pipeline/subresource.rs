@@ -8,6 +8,7 @@ use coracle_core::{
     selector::Selector,
 };
 use coracle_store::Expect;
+use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
@@ -85,7 +86,7 @@ impl Pipeline {
 
     /// Source: `EvictionREST.Create`.
     pub(super) async fn evict(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
-        let mut eviction: Eviction = order(body)?;
+        let mut eviction = eviction(body)?;
         let existing = call.existing()?;
         self.admit_order(call, Operation::Create, None, &mut eviction).await?;
         let Some(pod) = existing.shared::<Pod>() else { return Err(Status::method_not_allowed()) };
@@ -236,6 +237,17 @@ fn replicas_of(value: &mut dyn Any) -> Option<&mut Option<i32>> {
         return Some(&mut value.downcast_mut::<StatefulSet>()?.spec.as_mut()?.replicas);
     }
     Some(&mut value.downcast_mut::<ReplicationController>()?.spec.as_mut()?.replicas)
+}
+
+/// Clients before 1.22 name an older version, which says the same. Source: `EvictionREST.AcceptsGroupVersion`.
+fn eviction(body: &Body) -> Result<Eviction, Status> {
+    let Body::Json(json) = body else { return order(body) };
+    let refuse = |error: serde_json::Error| Status::bad_request(error.to_string());
+    let mut value: serde_json::Value = serde_json::from_slice(json).map_err(refuse)?;
+    if let Some(version) = value.get_mut("apiVersion").filter(|version| **version == "policy/v1beta1") {
+        *version = Eviction::API_VERSION.into();
+    }
+    serde_json::from_value(value).map_err(refuse)
 }
 
 /// The body of an order: a value of its type, or JSON.

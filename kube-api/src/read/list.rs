@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coracle_core::{Kind, Object, ObjectKey, Revision, Status};
+use coracle_core::{Kind, Object, ObjectKey, Revision, Status, World};
 
 use super::options::{ListOptions, VersionMatch, parse_revision};
 use super::past::continue_refused;
@@ -66,19 +66,21 @@ impl Reader {
     }
 
     async fn kept_list(&self, selection: &Selection, options: &ListOptions) -> Result<Listing, Status> {
-        let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
+        // Upstream's cache answers "whatever is there" whole, and clients rely on it. Source: cacher `shouldDelegateList`.
+        let is_whole = options.resource_version == "0" && options.continue_token.is_empty();
+        let limit = if is_whole { 0 } else { usize::try_from(options.limit).unwrap_or(usize::MAX) };
         match point(options)? {
             Point::Newest => Ok(present(selection, &*self.newest().await?, "", limit)),
             Point::AtLeast(revision) => Ok(present(selection, &*self.at_least(revision).await?, "", limit)),
-            Point::Continued(Token { revision: None, start }) => {
+            Point::Continued(Token { revision: None, start, .. }) => {
                 Ok(present(selection, &*self.newest().await?, &start, limit))
             }
             Point::Exactly(revision) => {
                 self.at_least(revision).await?;
-                self.past(selection, revision, "", limit).await.map_err(store_status)
+                self.past(selection, revision, "", None, limit).await.map_err(store_status)
             }
-            Point::Continued(Token { revision: Some(revision), start }) => {
-                let past = self.past(selection, revision, &start, limit).await;
+            Point::Continued(Token { revision: Some(revision), start, left }) => {
+                let past = self.past(selection, revision, &start, left, limit).await;
                 past.map_err(|error| continue_refused(error, &start))
             }
         }
@@ -89,13 +91,14 @@ impl Reader {
         selection: &Selection,
         at: Revision,
         start: &str,
+        left: Option<u64>,
         limit: usize,
     ) -> Result<Listing, coracle_store::Error> {
         // What the store has forgotten is gone for clients, even if the journal could still tell: lists must not depend
         // on which server answers.
         self.check_readable(at).await?;
-        if let Some(candidates) = self.recent_past(selection, at, start) {
-            return Ok(page(selection, candidates, at, limit));
+        if let Some(recent) = self.recent_past(selection, at) {
+            return Ok(page(selection, recent.candidates(selection, start), left, at, limit));
         }
         let limit = if limit == 0 { usize::MAX } else { limit };
         let (objects, remaining) = self.stored_past(selection, at, start, limit).await?;
@@ -119,22 +122,35 @@ fn point(options: &ListOptions) -> Result<Point, Status> {
     })
 }
 
-fn present(selection: &Selection, world: &coracle_core::World, start: &str, limit: usize) -> Listing {
-    page(selection, selection.candidates(world, start), world.revision(), limit)
+fn present(selection: &Selection, world: &World, start: &str, limit: usize) -> Listing {
+    let count = selection.count(world).filter(|_| start.is_empty());
+    page(selection, selection.candidates(world, start), count, world.revision(), limit)
 }
 
-/// The first `limit` candidates that are meant, all of them if `limit` is zero.
-fn page(selection: &Selection, candidates: Vec<Arc<Object>>, revision: Revision, limit: usize) -> Listing {
+/// The first `limit` candidates that are meant, all of them if `limit` is zero. `count` is how many candidates there are, if
+/// that is known.
+fn page<'a>(
+    selection: &Selection,
+    mut candidates: impl Iterator<Item = &'a Arc<Object>>,
+    count: Option<u64>,
+    revision: Revision,
+    limit: usize,
+) -> Listing {
     let limit = if limit == 0 { usize::MAX } else { limit };
-    let mut candidates = candidates.into_iter();
-    let objects: Vec<_> = candidates.by_ref().filter(|object| selection.matches(object)).take(limit).collect();
-    let remaining = if objects.len() < limit { 0 } else { candidates.len() as u64 };
+    let meant = candidates.by_ref().filter(|object| selection.matches(object));
+    let objects: Vec<_> = meant.take(limit).cloned().collect();
+    let remaining = match count {
+        _ if objects.len() < limit => 0,
+        Some(count) => count.saturating_sub(objects.len() as u64),
+        None if selection.is_narrowed() => u64::from(candidates.next().is_some()),
+        None => candidates.count() as u64,
+    };
     listing(selection, objects, revision, remaining)
 }
 
 fn listing(selection: &Selection, objects: Vec<Arc<Object>>, revision: Revision, remaining: u64) -> Listing {
     let last = objects.last().filter(|_| remaining > 0);
-    let continue_token = last.map(|last| Token::after(last.key().as_str(), revision).encode());
-    let countable = continue_token.is_some() && !selection.is_narrowed();
-    Listing { objects, revision, continue_token, remaining: countable.then_some(remaining) }
+    let counted = (last.is_some() && !selection.is_narrowed()).then_some(remaining);
+    let continue_token = last.map(|last| Token::after(last.key().as_str(), revision, counted).encode());
+    Listing { objects, revision, continue_token, remaining: counted }
 }

@@ -6,12 +6,13 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
-use coracle_core::{Object, ObjectKey, Revision, Status};
+use coracle_core::{Object, ObjectKey, Revision, Status, World};
 use coracle_store::{At, Key, KeyRange};
 
-use super::selection::Selection;
+use super::selection::{Selection, compare_key};
 use super::{Reader, store_status};
 use crate::pipeline::collection_prefix;
 
@@ -28,22 +29,20 @@ impl Reader {
         self.store.range(nothing, At::Revision(revision), 0).await.map(drop)
     }
 
-    /// The objects that may be meant, as they stood at a revision, if the journal still has every change since.
-    pub(super) fn recent_past(&self, selection: &Selection, at: Revision, start: &str) -> Option<Vec<Arc<Object>>> {
+    /// The world at a revision, if the journal still has every change since.
+    pub(super) fn recent_past(&self, selection: &Selection, at: Revision) -> Option<RecentPast> {
         let feed = self.gateway.feed();
         let world = feed.world();
-        if world.revision() == at {
-            return Some(selection.candidates(&world, start));
+        let mut undone = BTreeMap::new();
+        if world.revision() != at {
+            let mut since = feed.subscribe(Some(&selection.kind().storage), at).ok()?;
+            let events = since.ready(usize::MAX).ok()?;
+            // The world was taken before the journal, so the journal may be ahead of it.
+            for event in events.iter().filter(|event| event.revision <= world.revision()) {
+                undone.entry(event.object.key()).or_insert_with(|| event.previous.clone());
+            }
         }
-        let mut since = feed.subscribe(Some(&selection.kind().storage), at).ok()?;
-        let events = since.ready(usize::MAX).ok()?;
-        // The world was taken before the journal, so the journal may be ahead of it.
-        let mut undone: BTreeMap<ObjectKey, Option<Arc<Object>>> = BTreeMap::new();
-        for event in events.iter().filter(|event| event.revision <= world.revision()) {
-            undone.entry(event.object.key()).or_insert_with(|| event.previous.clone());
-        }
-        let present = selection.candidates(&world, start);
-        Some(if undone.is_empty() { present } else { undo(present, undone, start) })
+        Some(RecentPast { world, undone })
     }
 
     /// One page of objects that are meant, as they stood at a revision, from the store, and how many more there are
@@ -91,17 +90,29 @@ impl Reader {
 /// Items read from the store at a time.
 const PAGE_ITEMS_MAX: usize = 1_000;
 
-/// The present with changes undone, in key order.
-fn undo(
-    present: Vec<Arc<Object>>,
-    mut undone: BTreeMap<ObjectKey, Option<Arc<Object>>>,
-    start: &str,
-) -> Vec<Arc<Object>> {
-    let mut past: Vec<_> = present.into_iter().filter(|object| !undone.contains_key(&object.key())).collect();
-    undone.retain(|key, _| key.as_str().cmp(start) != Ordering::Less);
-    past.extend(undone.into_values().flatten());
-    past.sort_by_cached_key(|object| object.key());
-    past
+/// A near past: the present, and what stood where it has changed since.
+pub(super) struct RecentPast {
+    world: Arc<World>,
+    undone: BTreeMap<ObjectKey, Option<Arc<Object>>>,
+}
+
+impl RecentPast {
+    /// The objects that may be meant, in key order, from the first that is not before `start`.
+    pub(super) fn candidates<'a>(
+        &'a self,
+        selection: &'a Selection,
+        start: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
+        let is_same = |object: &&Arc<Object>| self.undone.is_empty() || !self.undone.contains_key(&object.key());
+        let mut present = selection.candidates(&self.world, start).filter(is_same).peekable();
+        let undone = self.undone.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        let mut undone = undone.filter_map(|(key, object)| Some((key, object.as_ref()?))).peekable();
+        std::iter::from_fn(move || match (present.peek(), undone.peek()) {
+            (Some(object), Some((key, _))) if compare_key(object, key.as_str()) == Ordering::Less => present.next(),
+            (_, Some(_)) => undone.next().map(|(_, object)| object),
+            (_, None) => present.next(),
+        })
+    }
 }
 
 /// What the store's refusal of an older page means to the client who asked to continue from `start`.
@@ -113,7 +124,7 @@ pub(super) fn continue_refused(error: coracle_store::Error, start: &str) -> Stat
         list.";
     let coracle_store::Error::Compacted { .. } = error else { return store_status(error) };
     let mut status = Status::expired(TOO_OLD).as_api().clone();
-    let token = super::token::Token { revision: None, start: start.to_owned() };
+    let token = super::token::Token { revision: None, start: start.to_owned(), left: None };
     status.metadata.continue_ = Some(token.encode());
     status.into()
 }

@@ -71,17 +71,26 @@ impl Selection {
     }
 
     /// The objects in the world that may be meant, in key order, from the first that is not before `start`.
-    pub(super) fn candidates<'a>(&'a self, world: &'a World, start: &str) -> Vec<Arc<Object>> {
+    pub(super) fn candidates<'a>(
+        &'a self,
+        world: &'a World,
+        start: &'a str,
+    ) -> Box<dyn Iterator<Item = &'a Arc<Object>> + 'a> {
         let storage = &self.kind.storage;
         if let Some(name) = self.single() {
             let key = ObjectKey::new(&self.namespace, name);
-            return world.object(storage, key.as_str()).into_iter().cloned().collect();
+            return Box::new(world.object(storage, key.as_str()).into_iter());
         }
-        let from_start = |object: &&Arc<Object>| start.is_empty() || compare_key(object, start) != Ordering::Less;
         match &self.node {
-            Some(node) => world.pods_on(node).filter(from_start).cloned().collect(),
-            None => world.objects_in(storage, &self.namespace).filter(from_start).cloned().collect(),
+            Some(node) => Box::new(world.pods_on(node).filter(move |pod| compare_key(pod, start) != Ordering::Less)),
+            None => Box::new(world.objects_from(storage, &self.namespace, start)),
         }
+    }
+
+    /// How many candidates the world has from the beginning, if that is known without counting.
+    pub(super) fn count(&self, world: &World) -> Option<u64> {
+        let is_everything = self.namespace.is_empty() && !self.is_narrowed();
+        is_everything.then(|| world.count(&self.kind.storage) as u64)
     }
 
     /// The name, if only one object can be meant.
@@ -92,7 +101,7 @@ impl Selection {
 }
 
 /// Where an object's key stands to a key text, in the store's order.
-fn compare_key(object: &Object, text: &str) -> Ordering {
+pub(super) fn compare_key(object: &Object, text: &str) -> Ordering {
     let (namespace, slash) = if object.namespace().is_empty() { ("", "") } else { (object.namespace(), "/") };
     namespace.bytes().chain(slash.bytes()).chain(object.name().bytes()).cmp(text.bytes())
 }

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 
 const VERSION: &str = "meta.k8s.io/v1";
 
-/// Where a page ended. On the wire base64 of `{"v":"meta.k8s.io/v1","rv":41,"start":"default/web\u0000"}`.
-/// Source: apiserver `storage.continueToken`.
+/// Where a page ended. On the wire base64 of `{"v":"meta.k8s.io/v1","rv":41,"start":"default/web\u0000"}`, and how many objects
+/// are left, so that no page need count them again. Source: apiserver `storage.continueToken`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The revision all pages show; `None` if that is gone and the rest is wanted as it is now.
     pub revision: Option<Revision>,
     /// The next page begins with the first key that is not before this text.
     pub start: String,
+    /// How many objects follow at that revision, if that is known.
+    pub left: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -25,20 +27,22 @@ struct Wire {
     rv: i64,
     #[serde(default)]
     start: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
 }
 
 impl Token {
     /// The page after the one that ended with this key.
     #[must_use]
-    pub fn after(key: &str, revision: Revision) -> Self {
-        Self { revision: Some(revision), start: format!("{key}\0") }
+    pub fn after(key: &str, revision: Revision, left: Option<u64>) -> Self {
+        Self { revision: Some(revision), start: format!("{key}\0"), left }
     }
 
     /// As clients carry it.
     #[must_use]
     pub fn encode(&self) -> String {
         let rv = self.revision.map_or(-1, |revision| i64::try_from(revision.0).unwrap_or(i64::MAX));
-        let wire = Wire { v: VERSION.to_owned(), rv, start: self.start.clone() };
+        let wire = Wire { v: VERSION.to_owned(), rv, start: self.start.clone(), left: self.left };
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&wire).unwrap_or_default())
     }
 
@@ -62,7 +66,7 @@ impl Token {
             Ok(revision) => Some(Revision(revision)),
             Err(_negative) => None,
         };
-        Ok(Self { revision, start: wire.start })
+        Ok(Self { revision, start: wire.start, left: wire.left })
     }
 }
 
@@ -72,7 +76,8 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_way_to_the_client() {
-        for token in [Token::after("default/web", Revision(41)), Token { revision: None, start: "a".into() }] {
+        let old = Token { revision: None, start: "a".into(), left: None };
+        for token in [Token::after("default/web", Revision(41), Some(7)), old] {
             assert_eq!(Token::decode(&token.encode()).unwrap(), token);
         }
     }

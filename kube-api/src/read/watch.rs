@@ -123,8 +123,8 @@ impl Watch {
         let (world, subscription) = self.feed().follow(Some(&self.selection.kind().storage));
         self.told = world.revision();
         self.source = if with_initial_events {
-            let mut objects = self.selection.candidates(&world, "");
-            objects.retain(|object| self.selection.matches(object));
+            let candidates = self.selection.candidates(&world, "");
+            let objects: Vec<_> = candidates.filter(|object| self.selection.matches(object)).cloned().collect();
             Source::Initial(objects.into_iter(), subscription)
         } else {
             Source::Live(subscription)

@@ -7,6 +7,7 @@ mod audit;
 mod custom;
 mod harness;
 mod kube_client;
+mod load;
 mod network;
 mod protobuf;
 mod reads;

@@ -37,7 +37,6 @@ async fn paths_and_verbs() {
         "/api/v1/namespaces/default/nodes",
         "/api/v1/namespaces/default/pods/web/nope",
         "/openapi/v3",
-        "/metrics",
         "/healthz/nope",
     ] {
         check(&cluster, "GET", path, &[], "", nowhere).await;

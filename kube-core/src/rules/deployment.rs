@@ -46,7 +46,7 @@ impl Ruled for Deployment {
     }
 
     fn prepare_create(&mut self) {
-        self.status = None;
+        self.status = Some(Default::default());
     }
 
     fn prepare_update(&mut self, old: &Self) {

@@ -114,8 +114,8 @@ pub trait Ruled: Resource<Scope: Scoped> + Metadata<Ty = ObjectMeta> + Sized + '
     }
 }
 
-/// The usual care of a kind with `spec` and `status`: a creator sets no status, a writer of the one cannot touch the other,
-/// and the generation counts changes of the spec.
+/// The usual care of a kind with `spec` and `status`: a creator sets no status (there is an empty one, since upstream's is no
+/// pointer), a writer of the one cannot touch the other, and the generation counts changes of the spec.
 macro_rules! spec_and_status {
     () => {
         const HAS_GENERATION: bool = true;
@@ -130,7 +130,7 @@ macro_rules! spec_and_status {
 macro_rules! status_apart {
     () => {
         fn prepare_create(&mut self) {
-            self.status = Default::default();
+            self.status = Some(Default::default());
         }
         fn prepare_update(&mut self, old: &Self) {
             self.status = old.status.clone();

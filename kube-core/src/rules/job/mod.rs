@@ -68,7 +68,7 @@ impl Ruled for Job {
     }
 
     fn prepare_create(&mut self) {
-        self.status = None;
+        self.status = Some(Default::default());
         if self.spec.as_ref().is_some_and(|spec| spec.manual_selector != Some(true)) {
             generate_selector(self);
         }

@@ -59,6 +59,7 @@ fn fill_container(container: &mut Container) {
     fill::text(&mut container.termination_message_policy, "File");
     container.ports.iter_mut().flatten().for_each(fill_port);
     container.env.iter_mut().flatten().for_each(fill_env);
+    fill::value(&mut container.resources, ResourceRequirements::default());
     fill_resources(&mut container.resources);
     let probes = [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
     probes.into_iter().flatten().for_each(fill_probe);
@@ -71,6 +72,7 @@ fn fill_ephemeral_container(container: &mut EphemeralContainer) {
     fill::text(&mut container.termination_message_path, "/dev/termination-log");
     fill::text(&mut container.termination_message_policy, "File");
     container.env.iter_mut().flatten().for_each(fill_env);
+    fill::value(&mut container.resources, ResourceRequirements::default());
 }
 
 fn fill_image_pull_policy(image: Option<&str>, policy: &mut Option<String>) {

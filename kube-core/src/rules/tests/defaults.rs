@@ -154,6 +154,7 @@ fn deployment_and_template() {
                         "image": "r:5000/n@sha256:0",
                         "imagePullPolicy": "IfNotPresent",
                         "name": "c",
+                        "resources": {},
                         "terminationMessagePath": "/dev/termination-log",
                         "terminationMessagePolicy": "File"
                       }
@@ -165,7 +166,8 @@ fn deployment_and_template() {
                     "terminationGracePeriodSeconds": 30
                   }
                 }
-              }
+              },
+              "status": {}
             }"#]],
     );
 }
@@ -204,6 +206,7 @@ fn job_gets_a_selector() {
                         "image": "n:latest",
                         "imagePullPolicy": "Always",
                         "name": "c",
+                        "resources": {},
                         "terminationMessagePath": "/dev/termination-log",
                         "terminationMessagePolicy": "File"
                       }
@@ -215,7 +218,8 @@ fn job_gets_a_selector() {
                     "terminationGracePeriodSeconds": 30
                   }
                 }
-              }
+              },
+              "status": {}
             }"#]],
     );
 }
@@ -330,6 +334,9 @@ fn others() {
                   "kind": "Deployment",
                   "name": "web"
                 }
+              },
+              "status": {
+                "desiredReplicas": 0
               }
             }"#]],
     );

@@ -1,0 +1,79 @@
+//! The text format of Prometheus, in which `/metrics` answers.
+
+use std::fmt::{Display, Write as _};
+
+/// Metrics as text, family by family.
+#[derive(Debug, Default)]
+pub struct Exposition {
+    text: String,
+    name: String,
+}
+
+impl Exposition {
+    /// Begins a family of samples: what it is called, `counter`, `gauge` or `histogram`, and what it tells.
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) -> &mut Self {
+        name.clone_into(&mut self.name);
+        // Writing to a String cannot fail, here and below.
+        let _infallible = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        self
+    }
+
+    /// A sample of the family.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+        self.line("", labels, None, value)
+    }
+
+    /// A histogram of the family: how many observations were at most each bound, how many there were, and their sum.
+    pub fn histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        bounds: &[f64],
+        counts: &[u64],
+        count: u64,
+        sum: f64,
+    ) -> &mut Self {
+        for (bound, at_most) in bounds.iter().zip(counts) {
+            self.line("_bucket", labels, Some(&bound.to_string()), at_most);
+        }
+        self.line("_bucket", labels, Some("+Inf"), count);
+        self.line("_sum", labels, None, sum);
+        self.line("_count", labels, None, count)
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: impl Display) -> &mut Self {
+        self.text.push_str(&self.name);
+        self.text.push_str(suffix);
+        let labels = labels.iter().copied().chain(bound.map(|bound| ("le", bound)));
+        let mut opening = '{';
+        for (label, text) in labels {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _infallible = write!(self.text, "{opening}{label}=\"{text}\"");
+            opening = ',';
+        }
+        let closing = if opening == ',' { "} " } else { " " };
+        let _infallible = writeln!(self.text, "{closing}{value}");
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families() {
+        let mut text = Exposition::default();
+        text.family("a", "gauge", "All.").sample(&[], 1).sample(&[("b", "\"c\""), ("d", "")], 2);
+        text.family("h", "histogram", "How long.").histogram(&[("b", "c")], &[0.5, 1.0], &[1, 2], 3, 4.5);
+        let expected = "# HELP a All.\n# TYPE a gauge\na 1\na{b=\"\\\"c\\\"\",d=\"\"} 2\n\
+            # HELP h How long.\n# TYPE h histogram\nh_bucket{b=\"c\",le=\"0.5\"} 1\nh_bucket{b=\"c\",le=\"1\"} 2\n\
+            h_bucket{b=\"c\",le=\"+Inf\"} 3\nh_sum{b=\"c\"} 4.5\nh_count{b=\"c\"} 3\n";
+        assert_eq!(text.finish(), expected);
+    }
+}
