@@ -18,7 +18,7 @@ use coracle::node::runtimes::ProcessRuntime;
 use coracle::{Cluster, Node};
 
 /// Whether pods' ports are forwarded, and streams go over SPDY too. The tours that need it are behind this.
-const FORWARDS: bool = false;
+const FORWARDS: bool = true;
 
 /// A pod that says back what it hears.
 const ECHO: &str = "tests/clients/echo.yaml";
