@@ -3,6 +3,7 @@
 use super::same;
 use crate::field::{Errors, Json, Path, format};
 use crate::quantity::{Quantity, QuantityText};
+use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
@@ -32,6 +33,16 @@ pub(super) fn asks_nothing(selector: &LabelSelector) -> bool {
 pub(super) fn is_repeated<T, K: PartialEq>(list: &[T], index: usize, key: impl Fn(&T) -> K) -> bool {
     let mut earlier = list.iter().take(index);
     list.get(index).is_some_and(|item| earlier.any(|other| key(other) == key(item)))
+}
+
+/// Whether an earlier item of a list is the same.
+pub(super) fn is_seen<T: PartialEq>(list: &[T], index: usize) -> bool {
+    list.get(index).is_some_and(|item| list.iter().take(index).any(|earlier| earlier == item))
+}
+
+/// Whether bytes are absent or empty.
+pub(super) fn is_empty_bytes(bytes: &Option<ByteString>) -> bool {
+    bytes.as_ref().is_none_or(|bytes| bytes.0.is_empty())
 }
 
 /// The number in front of the `%` of a percentage, or the plain number. Upstream's reading: other texts count as 0.
@@ -138,6 +149,14 @@ impl Errors {
     /// A port's number.
     pub(super) fn port(&mut self, path: &Path, port: i32) {
         self.invalid_each(path, port, format::port_number(port.into()));
+    }
+
+    /// The port of a service that the API server calls.
+    pub(super) fn port_of_service(&mut self, path: &Path, port: i32) {
+        let messages = format::port_number(port.into());
+        if !messages.is_empty() {
+            self.invalid(path, port, format!("port is not valid: {}", messages.join(", ")));
+        }
     }
 
     /// A port by number or by name.
