@@ -15,6 +15,8 @@ use k8s_openapi::api::core::v1::{Binding, Namespace, Pod, PodCondition, Replicat
 use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, StatusCause};
 
+use serde_json::{Value, json};
+
 use super::{Call, Pipeline, Prepared, encode};
 
 /// Puts back everything but the part of the object that a subresource is about.
@@ -148,15 +150,24 @@ impl Pipeline {
 
     pub(super) async fn patch_scale(&self, call: &mut Call<'_>, wish: &Patch) -> Result<Prepared, Status> {
         let existing = call.existing()?;
+        if let Patch::Apply { body, force } = wish
+            && call.kind.custom.is_none()
+        {
+            let applied = call.configuration(body)?;
+            let whole = call.scaled(&applied)?;
+            return self.apply(call, whole, *force).await;
+        }
         let current = scale(&call.kind, &existing).ok_or_else(Status::no_such_path)?;
-        let mut json = serde_json::to_value(&current).map_err(Status::internal)?;
+        let mut scale = serde_json::to_value(&current).map_err(Status::internal)?;
         let (Patch::Json(text) | Patch::Merge(text) | Patch::Strategic(text) | Patch::Apply { body: text, .. }) = wish;
-        let text: serde_json::Value = serde_json::from_slice(text)
-            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
-        let patched =
-            if matches!(wish, Patch::Json(_)) { patch::json(&mut json, &text) } else { patch::merge(&mut json, &text) };
-        patched.map_err(|error| Status::bad_request(error.to_string()))?;
-        let wanted = serde_json::from_value(json).map_err(|error| Status::bad_request(error.to_string()))?;
+        let text = super::patch::parse(text)?;
+        let patched = if matches!(wish, Patch::Json(_)) {
+            patch::json(&mut scale, &text)
+        } else {
+            patch::merge(&mut scale, &text)
+        };
+        patched.map_err(|error| call.refuse(&error))?;
+        let wanted = serde_json::from_value(scale).map_err(|error| Status::bad_request(error.to_string()))?;
         self.set_scale(call, &existing, wanted).await
     }
 
@@ -180,16 +191,26 @@ impl Pipeline {
             None => *replicas_of(value.as_any_mut()).ok_or_else(Status::no_such_path)? = Some(replicas),
         }
         value.metadata_mut().resource_version = None;
-        let whole = Target { subresource: "".into(), ..call.target.clone() };
-        let mut inner = Call {
-            target: &whole,
-            warnings: Vec::new(),
-            world: call.world.clone(),
-            kind: call.kind.clone(),
-            stored: call.stored.clone(),
-            ..*call
-        };
-        self.update(&mut inner, existing, value, stale).await
+        self.update(call, existing, value, stale).await
+    }
+}
+
+impl Call<'_> {
+    /// What an applied Scale says of the object itself. Its owner owns the object's replicas, through the subresource.
+    fn scaled(&self, applied: &Value) -> Result<Value, Status> {
+        if applied.get("apiVersion") != Some(&json!("autoscaling/v1")) || applied.get("kind") != Some(&json!("Scale")) {
+            let text = |name| applied.get(name).and_then(Value::as_str).unwrap_or_default();
+            let (api_version, kind) = (text("apiVersion"), text("kind"));
+            let slash = if api_version.contains('/') { "" } else { "/" };
+            return Err(Status::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")));
+        }
+        let version = applied.pointer("/metadata/resourceVersion");
+        let metadata = version.map_or_else(|| json!({}), |version| json!({ "resourceVersion": version }));
+        let spec =
+            applied.pointer("/spec/replicas").map_or_else(|| json!({}), |replicas| json!({ "replicas": replicas }));
+        let (api_version, kind) = (self.kind.api_version(), &self.kind.kind);
+        let whole = json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec });
+        Ok(whole)
     }
 }
 

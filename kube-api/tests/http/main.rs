@@ -2,9 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod access;
+mod bad_inputs;
 mod custom;
 mod harness;
 mod kube_client;
+mod manifests;
 mod network;
 mod protobuf;
 mod reads;

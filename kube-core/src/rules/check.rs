@@ -29,6 +29,11 @@ pub(super) fn asks_nothing(selector: &LabelSelector) -> bool {
     is_empty(&selector.match_labels) && items(&selector.match_expressions).is_empty()
 }
 
+/// Whether a selector is not there, or `{}`.
+pub(super) fn is_absent(selector: &LabelSelector) -> bool {
+    *selector == LabelSelector::default()
+}
+
 /// Whether an earlier item of a list has the same key. For the short lists of the API this beats building a set.
 pub(super) fn is_repeated<T, K: PartialEq>(list: &[T], index: usize, key: impl Fn(&T) -> K) -> bool {
     let mut earlier = list.iter().take(index);
@@ -244,6 +249,17 @@ impl Errors {
             self.selector_operator(&path, &expression.operator, values);
             self.qualified_name(&path.field("key"), &expression.key);
             self.label_values(&path.field("values"), values);
+        }
+    }
+
+    /// The selector that a workload must have. One that is absent and one that is empty look alike here; the message is that
+    /// for the former, which is what happens to people.
+    pub(super) fn workload_selector(&mut self, path: &Path, selector: &LabelSelector, owner: &str) {
+        self.label_selector(path, Some(selector));
+        if is_absent(selector) {
+            self.required(path, "");
+        } else if asks_nothing(selector) {
+            self.invalid(path, Json(selector), format!("empty selector is invalid for {owner}"));
         }
     }
 

@@ -83,8 +83,10 @@ fn validate_limit(limit: &LimitRangeItem, path: &Path, errors: &mut Errors) {
 
 /// Minimum, default request, default and maximum of a resource must be in this order.
 fn validate_order(limit: &LimitRangeItem, path: &Path, errors: &mut Errors) {
-    let (least, request) = (("min", "min", &limit.min), ("defaultRequest", "default request", &limit.default_request));
-    let (default, most) = (("default", "default", &limit.default), ("max", "max", &limit.max));
+    let is_pod = limit.type_ == "Pod";
+    let (given_request, given_default) = if is_pod { (&None, &None) } else { (&limit.default_request, &limit.default) };
+    let (least, request) = (("min", "min", &limit.min), ("defaultRequest", "default request", given_request));
+    let (default, most) = (("default", "default", given_default), ("max", "max", &limit.max));
     // The field that the error names, and the smaller and larger side with the words for them.
     for (field, smaller, larger, larger_words) in [
         ("min", least, most, "max value"),

@@ -54,6 +54,7 @@ mod persistent_volume;
 mod persistent_volume_claim;
 mod pod;
 mod pod_disruption_budget;
+mod pod_parts;
 mod pod_spec;
 mod pod_template;
 mod priority_class;

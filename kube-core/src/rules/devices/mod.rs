@@ -7,7 +7,7 @@ mod slice;
 mod status;
 
 use super::check::{is_repeated, items, text};
-use crate::field::{Errors, Path};
+use crate::field::{Errors, Json, Path};
 use k8s_openapi::api::resource::v1::{DeviceSelector, DeviceToleration, OpaqueDeviceConfiguration};
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 
@@ -139,13 +139,36 @@ fn validate_tolerations(tolerations: &[DeviceToleration], path: &Path, errors: &
             "" => errors.required(&operator, ""),
             other => errors.not_supported(&operator, other, &["Equal", "Exists"]),
         }
-        if key.is_empty() && text(&toleration.operator) != "Exists" {
-            errors.invalid(&operator, text(&toleration.operator), "must be `Exists` when `key` is empty");
-        }
         let effect = text(&toleration.effect);
         if !effect.is_empty() {
             errors.one_of(&path.field("effect"), effect, EFFECTS);
         }
+    }
+}
+
+/// Conditions that a device must reach, or must not, before a pod is bound: both or none, and never the same.
+fn validate_binding(reached: &Option<Vec<String>>, failed: &Option<Vec<String>>, path: &Path, errors: &mut Errors) {
+    const CONDITIONS_MAX: usize = 4;
+    let (reached, failed) = (items(reached), items(failed));
+    let (at, at_failed) = (path.field("bindingConditions"), path.field("bindingFailureConditions"));
+    for (list, path) in [(reached, &at), (failed, &at_failed)] {
+        if fits(list, CONDITIONS_MAX, path, errors) {
+            for (index, condition) in list.iter().enumerate() {
+                errors.qualified_name(&path.index(index), condition);
+            }
+        }
+    }
+    validate_unique(reached, String::clone, &at, errors);
+    validate_unique(failed, String::clone, &at_failed, errors);
+    for (index, condition) in failed.iter().enumerate().filter(|(_, condition)| reached.contains(condition)) {
+        let message = "bindingFailureConditions must not overlap with bindingConditions";
+        errors.invalid(&at_failed.index(index), condition, message);
+    }
+    if reached.is_empty() && !failed.is_empty() {
+        errors.invalid(&at, Json(reached), "bindingConditions are required to use bindingFailureConditions");
+    }
+    if failed.is_empty() && !reached.is_empty() {
+        errors.invalid(&at_failed, Json(failed), "bindingFailureConditions are required to use bindingConditions");
     }
 }
 

@@ -1,6 +1,6 @@
-//! ResourceSlice. How a device's capacity may be shared out is not checked, nor binding conditions.
+//! ResourceSlice. How a device's capacity may be shared out is not checked; a taint without a time gets none.
 
-use super::{EFFECTS, fits, validate_attribute_name, validate_pool, validate_unique};
+use super::{EFFECTS, fits, validate_attribute_name, validate_binding, validate_pool, validate_unique};
 use crate::field::{Errors, Json, Path, format};
 use crate::rules::check::{items, text};
 use crate::rules::{Ruled, pod_spec, spec_only};
@@ -151,6 +151,7 @@ fn validate_device(device: &Device, chooses_node: bool, path: &Path, errors: &mu
         validate_unique(consumptions, |it| it.counter_set.clone(), &at, errors);
     }
     validate_device_place(device, chooses_node, path, errors);
+    validate_binding(&device.binding_conditions, &device.binding_failure_conditions, path, errors);
 }
 
 fn validate_device_place(device: &Device, chooses_node: bool, path: &Path, errors: &mut Errors) {

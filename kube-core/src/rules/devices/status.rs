@@ -2,7 +2,8 @@
 
 use super::claim::names_of;
 use super::{
-    CONFIGURATIONS_MAX, RequestNames, fits, validate_configuration, validate_pool, validate_raw, validate_unique,
+    CONFIGURATIONS_MAX, RequestNames, fits, validate_binding, validate_configuration, validate_pool, validate_raw,
+    validate_unique,
 };
 use crate::field::{Errors, Path};
 use crate::rules::check::items;
@@ -99,6 +100,7 @@ fn validate_allocation(allocation: &AllocationResult, names: &RequestNames, path
             errors.driver_name(&path.field("driver"), &result.driver);
             validate_pool(&result.pool, &path.field("pool"), errors);
             errors.dns_label(&path.field("device"), &result.device);
+            validate_binding(&result.binding_conditions, &result.binding_failure_conditions, &path, errors);
         }
     }
     let (configurations, at) = (items(&devices.config), path.field("devices").field("config").to_string());
