@@ -2,7 +2,7 @@
 
 use super::check::is_absent;
 use super::{Ruled, fill, pod_template, spec_and_status};
-use crate::field::{Errors, Json, Path};
+use crate::field::{Errors, Path};
 use crate::selector::label_selector_matches;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec, ReplicaSetStatus};
 

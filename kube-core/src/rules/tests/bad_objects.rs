@@ -329,9 +329,10 @@ fn workloads() {
     check::<apps::Deployment>(
         &format!("spec: {{replicas: -1, selector: {{}}, {TEMPLATE}}}"),
         expect![[r#"
-        spec.replicas: Invalid value: -1: must be greater than or equal to 0
-        spec.selector: Invalid value: {}: empty selector is invalid for deployment
-    "#]],
+            spec.replicas: Invalid value: -1: must be greater than or equal to 0
+            spec.selector: Required value
+            spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`
+        "#]],
     );
     check::<apps::Deployment>(
         &format!(
@@ -399,7 +400,7 @@ fn workloads() {
             "spec: {{updateStrategy: {{rollingUpdate: {{maxSurge: 1, maxUnavailable: 1}}}}, selector: {{}}, {TEMPLATE}}}"
         ),
         expect![[r#"
-            spec.selector: Invalid value: {}: empty selector is invalid for daemonset
+            spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`
             spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero
         "#]],
     );
