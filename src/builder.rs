@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use coracle_api::aggregation::{self, Aggregation};
+use coracle_api::audit::Audit;
 use coracle_api::auth::Auth;
 use coracle_api::http::ApiServer;
 use coracle_api::openapi::Published;
+use coracle_api::outbound::{InProcess, Network, Outbound};
+use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::{Controller, ErasedController, erase};
 use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds};
 use coracle_node::agent::{Node, Router};
 use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
-use coracle_store::{Memory, Store};
+use coracle_store::{Encrypted, KeyRange, Memory, SealingKey, Store};
 use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -34,6 +39,7 @@ use crate::tokens::ClusterTokens;
 /// default scheduler, no nodes, no listening socket.
 pub struct Builder {
     store: Arc<dyn Store>,
+    sealed: Option<Sealed>,
     seed: Option<u64>,
     virtual_time: bool,
     kinds: Kinds,
@@ -41,15 +47,37 @@ pub struct Builder {
     builtin_controllers: bool,
     controllers: Vec<Box<dyn ErasedController>>,
     admission: Vec<Box<dyn Admission>>,
+    left_out: Vec<&'static str>,
     schedulers: Vec<(String, Box<dyn Scheduler>)>,
     nodes: Vec<Node>,
     address: Option<SocketAddr>,
+    keys: Option<PathBuf>,
+    audit: Option<Audit>,
+    calls: InProcess,
+}
+
+/// What of the store is sealed, and with which keys.
+struct Sealed {
+    resources: Vec<GroupResource>,
+    key: SealingKey,
+    older: Vec<SealingKey>,
+}
+
+impl Sealed {
+    /// Wraps a store, and seals what is in it under no key or an older one.
+    async fn seal(self, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Error> {
+        let ranges = self.resources.iter().map(|resource| KeyRange::prefix(collection_prefix(resource))).collect();
+        let store = Encrypted::rotated(store, ranges, self.key, self.older);
+        store.reseal().await?;
+        Ok(Arc::new(store))
+    }
 }
 
 impl Default for Builder {
     fn default() -> Self {
         Self {
             store: Arc::new(Memory::default()),
+            sealed: None,
             seed: None,
             virtual_time: false,
             kinds: Kinds::builtin(),
@@ -57,9 +85,13 @@ impl Default for Builder {
             builtin_controllers: true,
             controllers: Vec::new(),
             admission: Vec::new(),
+            left_out: Vec::new(),
             schedulers: Vec::new(),
             nodes: Vec::new(),
             address: None,
+            keys: None,
+            audit: None,
+            calls: InProcess::default(),
         }
     }
 }
@@ -75,6 +107,20 @@ impl Builder {
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Arc::new(store);
+        self
+    }
+
+    /// Keeps the objects of some resources encrypted (AES-256-GCM) in the store, whichever it is. What the store holds unsealed,
+    /// or sealed with one of the `older` keys, is sealed anew with `key` when the cluster starts: after that the older keys are
+    /// no longer needed. Default: nothing is encrypted.
+    #[must_use]
+    pub fn encrypt(
+        mut self,
+        resources: impl IntoIterator<Item = GroupResource>,
+        key: SealingKey,
+        older: Vec<SealingKey>,
+    ) -> Self {
+        self.sealed = Some(Sealed { resources: resources.into_iter().collect(), key, older });
         self
     }
 
@@ -113,6 +159,14 @@ impl Builder {
     #[must_use]
     pub fn without_builtin_controllers(mut self) -> Self {
         self.builtin_controllers = false;
+        self
+    }
+
+    /// Leaves out built-in admission plugins by their names in upstream, such as `PodSecurity`. To configure one, leave it out
+    /// and add your own.
+    #[must_use]
+    pub fn without_admission(mut self, names: &'static [&'static str]) -> Self {
+        self.left_out.extend(names);
         self
     }
 
@@ -165,6 +219,30 @@ impl Builder {
         self
     }
 
+    /// Keeps the certificate authority and the key of ServiceAccount tokens in a folder (`ca.crt`, `ca.key`, `sa.key`, made at the
+    /// first start), so that certificates and tokens stay good when a cluster that [serves](Self::serve) starts again.
+    /// Default: new ones at each start.
+    #[must_use]
+    pub fn keys_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keys = Some(folder.into());
+        self
+    }
+
+    /// Records what is asked over the network. Default: nothing.
+    #[must_use]
+    pub fn audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// Answers what the API server would call out for (webhooks, aggregated API servers) by functions of this program, host by
+    /// host; the other hosts are called over the network. In virtual time this is the only way: real calls take no time there.
+    #[must_use]
+    pub fn calls(mut self, calls: InProcess) -> Self {
+        self.calls = calls;
+        self
+    }
+
     /// Starts the cluster. When this returns, the API answers, the nodes are registered, and pods can be created in `default`.
     ///
     /// # Errors
@@ -176,7 +254,7 @@ impl Builder {
         let clock: Arc<dyn Clock> =
             if self.virtual_time { Arc::new(VirtualClock::default()) } else { Arc::new(SystemClock) };
         let mut door = match self.address {
-            Some(address) => Some(Door::open(address, &*clock).await.map_err(Error::Serve)?),
+            Some(address) => Some(Door::open(address, self.keys.as_deref(), &*clock).await.map_err(Error::Serve)?),
             None => None,
         };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
@@ -184,19 +262,37 @@ impl Builder {
             Some(_) => coracle_api::admission::serving(entropy.clone()),
             None => coracle_api::admission::builtin(),
         };
+        admission.retain(|plugin| !self.left_out.contains(&plugin.name()));
         admission.extend(self.admission);
-        let ledger = Ledger::open(self.store, self.kinds).await?;
+        let store = match self.sealed {
+            Some(sealed) => sealed.seal(self.store).await?,
+            None => self.store,
+        };
+        let ledger = Ledger::open(store, self.kinds).await?;
         let mut auth = Auth::new(ledger.feed().clone());
         if let Some(tokens) = door.as_mut().and_then(|door| door.tokens(ledger.feed(), &clock)) {
             auth = auth.with_tokens(tokens);
         }
+        let mut network = Network::new(ledger.feed().clone(), clock.clone());
+        if let Some(door) = &door {
+            network = network.with_identity(door.front_proxy(&*clock).map_err(Error::Serve)?);
+        }
+        let outbound: Arc<dyn Outbound> = Arc::new(self.calls.others(Arc::new(network)));
         let settings = Settings { clock, entropy: entropy.clone(), admission };
-        let pipeline = Arc::new(Pipeline::new(ledger, settings).with_auth(auth.clone()));
+        let pipeline = Pipeline::new(ledger, settings).with_auth(auth.clone()).with_outbound(outbound.clone());
+        let pipeline = Arc::new(pipeline);
         let gateway: Arc<dyn Gateway> = pipeline.clone();
         let parts = Parts::default();
         start_base(&parts, &pipeline);
         let endpoint = door.as_ref().map(Door::address);
         bootstrap(&*gateway, self.definitions, endpoint).await.map_err(Error::Bootstrap)?;
+        let aggregation = Arc::new(Aggregation::default());
+        parts.base.spawn(aggregation::run(gateway.clone(), outbound.clone(), aggregation.clone()));
+        if let Some(door) = &door {
+            door.publish_trust(&*gateway).await.map_err(Error::Bootstrap)?;
+            let registered = gateway.clone();
+            parts.base.spawn(async move { aggregation::register(&*registered).await });
+        }
 
         let mut controllers = self.controllers;
         if self.builtin_controllers {
@@ -232,8 +328,13 @@ impl Builder {
         let metrics = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
+        let server = server.with_outbound(outbound).with_aggregation(aggregation);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
-        let server = Arc::new(server.with_open_api(published).with_metrics(metrics));
+        let server = server.with_open_api(published).with_metrics(metrics);
+        let server = Arc::new(match self.audit {
+            Some(audit) => server.with_audit(audit),
+            None => server,
+        });
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, snapshot, server, served, parts })
     }

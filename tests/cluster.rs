@@ -207,3 +207,61 @@ async fn many_clusters_live_in_one_process() {
         assert_eq!(names[0].metadata.name, Some(format!("only-in-{number}")));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_sealed_in_the_store_and_keys_rotate() {
+    use coracle::k8s_openapi::api::core::v1::Secret;
+    use coracle::store::{At, KeyRange, SealingKey, Store as _};
+    let store = Arc::new(Memory::default());
+    let key = |name, byte| SealingKey::new(name, &[byte; 32]).unwrap();
+    let start = async |builder: coracle::Builder| builder.virtual_time().store(store.clone()).start().await.unwrap();
+    let kept = async || {
+        let page = store.range(KeyRange::all(), At::Latest, usize::MAX).await.unwrap();
+        page.items.into_iter().filter(|item| item.key.as_str().unwrap().contains("/secrets/")).map(|item| item.value)
+    };
+    let resources = || [coracle::GroupResource::of::<Secret>()];
+    let secret: Secret = from(json!({"metadata": {"name": "s"}, "stringData": {"password": "hunter2"}}));
+
+    let cluster = start(Cluster::builder()).await;
+    cluster.api().namespaced::<Secret>("default").create(secret).await.unwrap();
+    cluster.shutdown().await;
+    assert!(kept().await.all(|value| value.starts_with(b"{")));
+    for (key, older) in [(key("a", 1), vec![]), (key("b", 2), vec![key("a", 1)]), (key("b", 2), vec![])] {
+        let cluster = start(Cluster::builder().encrypt(resources(), key, older)).await;
+        let read = cluster.api().namespaced::<Secret>("default").get("s").unwrap();
+        assert_eq!(read.data.as_ref().unwrap()["password"].0, b"hunter2");
+        cluster.shutdown().await;
+        assert!(kept().await.all(|value| value.starts_with(b"k8s:enc:aesgcm:v1:")));
+    }
+    let wrong = Cluster::builder().store(store.clone()).encrypt(resources(), key("a", 1), vec![]).start().await;
+    assert!(matches!(wrong, Err(coracle::Error::Store(_))));
+}
+
+#[tokio::test]
+async fn tokens_stay_good_when_a_cluster_starts_again_with_its_keys() {
+    use coracle::k8s_openapi::api::authentication::v1::{TokenRequest, TokenReview};
+    use coracle::k8s_openapi::api::core::v1::ServiceAccount;
+    let (store, folder) = (Arc::new(Memory::default()), std::env::temp_dir());
+    let folder = folder.join(format!("coracle-cluster-keys-{}", std::process::id()));
+    let start = async |builder: coracle::Builder| {
+        builder.store(store.clone()).serve(([127, 0, 0, 1], 0).into()).start().await.unwrap()
+    };
+    let is_good = async |cluster: &Cluster, token: &str| {
+        let review: TokenReview = from(json!({"metadata": {}, "spec": {"token": token}}));
+        let reviews: kube::Api<TokenReview> = kube::Api::all(cluster.kube_client());
+        reviews.create(&Default::default(), &review).await.unwrap().status.unwrap().authenticated == Some(true)
+    };
+    let cluster = start(Cluster::builder().keys_in(&folder)).await;
+    let accounts: kube::Api<ServiceAccount> = kube::Api::namespaced(cluster.kube_client(), "default");
+    let wish: TokenRequest = from(json!({"metadata": {}, "spec": {"audiences": []}}));
+    let token = accounts.create_token_request("default", &Default::default(), &wish).await.unwrap();
+    let token = token.status.unwrap().token.unwrap();
+    assert!(is_good(&cluster, &token).await);
+    cluster.shutdown().await;
+    let again = start(Cluster::builder().keys_in(&folder)).await;
+    assert!(is_good(&again, &token).await);
+    again.shutdown().await;
+    let stranger = start(Cluster::builder()).await;
+    assert!(!is_good(&stranger, &token).await);
+    std::fs::remove_dir_all(folder).unwrap();
+}

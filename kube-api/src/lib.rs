@@ -7,21 +7,27 @@
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
 //! | [`auth`] | who asks, what they may do, tokens and reviews |
+//! | [`audit`] | what happened: who asked what |
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
 //! | [`http`](mod@http) | the API over HTTP, in process and over the network |
+//! | [`aggregation`] | other API servers behind this one |
+//! | [`outbound`] | calls to webhooks and to other API servers |
 //! | [`table`] | what `kubectl get` shows |
 //! | [`openapi`] | what the API looks like, for clients that ask |
 
 pub mod admission;
+pub mod aggregation;
 pub mod allocator;
+pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod custom;
 pub mod http;
 pub mod manifest;
 pub mod openapi;
+pub mod outbound;
 pub mod pipeline;
 pub mod read;
 pub mod recorder;

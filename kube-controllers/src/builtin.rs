@@ -19,7 +19,9 @@ use crate::namespace::Namespaces;
 use crate::node::{NodeLifecycle, TaintEviction};
 use crate::pod_garbage::PodGarbage;
 use crate::replica_set::Replicas;
+use crate::resource_quota::ResourceQuotas;
 use crate::stateful_set::StatefulSets;
+use crate::storage_protection::{ClaimProtection, VolumeProtection};
 use crate::time_to_live::{FinishedJobs, OldEvents};
 
 /// What the built-in controllers can be told.
@@ -62,6 +64,9 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(TaintEviction),
         erase(PodGarbage::new(options.terminated_pods_max)),
         erase(DisruptionBudgets),
+        erase(ResourceQuotas),
+        erase(ClaimProtection),
+        erase(VolumeProtection),
         erase(ClusterRoleAggregation),
     ];
     controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));

@@ -9,8 +9,9 @@
 //! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
 //! | [`job`], [`cron_job`], [`time_to_live`] | work that ends, work by the clock, and what is deleted when it is old |
 //! | [`endpoints`] | where the traffic of a Service goes |
+//! | [`storage_protection`] | claims and volumes that stay until nobody uses them |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
-//! | [`disruption_budget`] | how many pods may be evicted |
+//! | [`disruption_budget`], [`resource_quota`] | how many pods may be evicted, how much is used of quotas |
 //! | [`cluster_role_aggregation`] | roles that gather the rules of others |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
@@ -39,7 +40,9 @@ pub mod pod_garbage;
 pub mod pods;
 mod portion;
 pub mod replica_set;
+pub mod resource_quota;
 pub mod stateful_set;
+pub mod storage_protection;
 pub mod template_hash;
 #[cfg(test)]
 mod testing;

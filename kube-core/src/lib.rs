@@ -8,8 +8,8 @@
 //! | [`request`], [`status`], [`event`] | a wish for change, a refusal, a thing to tell people |
 //! | [`revision`], [`time`] | the order of changes; clock, ids and randomness as given things |
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
+//! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
 //! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
-//! | [`rbac`] | who may do what |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
 //! | [`protobuf`] | the form in which typed clients of Go send and want objects |
@@ -21,11 +21,14 @@ pub mod event;
 pub mod feed;
 pub mod field;
 pub mod kind;
+pub mod limits;
 pub mod object;
 pub mod patch;
 pub mod placement;
+pub mod pod_security;
 pub mod protobuf;
 pub mod quantity;
+pub mod quota;
 pub mod rbac;
 pub mod request;
 pub mod resource;

@@ -135,6 +135,9 @@ pub enum Action {
     Patch(Patch),
     /// A new version made from the newest one, in process.
     Edit(Edit),
+    /// A stream into something below the object, such as a command in a pod. Only asked whether it may be; the body says what
+    /// is wanted (`PodExecOptions` and the like, as a [`CustomObject`](crate::custom::CustomObject) or JSON).
+    Connect(Body),
     /// The end of an object.
     Delete(DeleteOptions),
     /// The end of every object of the collection that the selectors choose.

@@ -32,6 +32,8 @@ pub trait AnyResource: Any + Debug + Send + Sync {
     fn into_any_arc(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// For owned downcasts.
     fn into_any_box(self: Box<Self>) -> Box<dyn Any>;
+    /// Becomes another value of the same type. Says whether it is of the same type; if not, nothing changes.
+    fn assign(&mut self, other: Box<dyn AnyResource>) -> bool;
 }
 
 impl<K> AnyResource for K
@@ -68,6 +70,16 @@ where
 
     fn into_any_box(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+
+    fn assign(&mut self, other: Box<dyn AnyResource>) -> bool {
+        match other.into_any_box().downcast() {
+            Ok(other) => {
+                *self = *other;
+                true
+            }
+            Err(_) => false,
+        }
     }
 }
 

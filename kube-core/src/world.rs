@@ -10,12 +10,13 @@ use imbl::OrdMap;
 use crate::Revision;
 use crate::kind::{GroupResource, Kinds};
 use crate::object::{Object, ObjectKey, ObjectRef};
+use crate::quota;
 use crate::rbac::Bindings;
 use crate::resource::Resource;
 
 type Objects = OrdMap<ObjectKey, Arc<Object>>;
 
-/// Every object at one revision, with indexes by collection, owner, uid, node and bound subject.
+/// Every object at one revision, with indexes by collection, owner, uid, node and bound subject, and a count for each quota.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     revision: Revision,
@@ -28,6 +29,7 @@ pub struct World {
     uids: OrdMap<Arc<str>, ObjectRef>,
     pods_by_node: OrdMap<Arc<str>, Objects>,
     bindings: Bindings,
+    quotas: quota::Ledger,
 }
 
 impl World {
@@ -94,6 +96,7 @@ impl World {
         let previous = table.insert(key.clone(), object.clone());
         self.index(&key, &object, previous.as_deref());
         self.bindings.replace(previous.as_deref(), Some(&object));
+        self.count_quotas(previous.as_deref(), Some(&object));
         previous
     }
 
@@ -103,7 +106,18 @@ impl World {
         let previous = self.tables.get_mut(resource)?.remove(key)?;
         self.unindex(key, &previous);
         self.bindings.replace(Some(&previous), None);
+        self.count_quotas(Some(&previous), None);
         Some(previous)
+    }
+
+    /// Keeps up what is used of quotas.
+    fn count_quotas(&mut self, previous: Option<&Object>, next: Option<&Arc<Object>>) {
+        let Self { quotas, tables, .. } = self;
+        quotas.replace(previous, next, |namespace| {
+            let (start, end) = namespace_bounds(namespace);
+            let inside = move |table| OrdMap::range(table, (start.clone(), end.clone()));
+            tables.values().flat_map(inside).map(|(_, object)| object)
+        });
     }
 
     /// Notes that everything up to a revision has been seen.
@@ -202,6 +216,17 @@ impl World {
         self.pods_by_node.get(node).into_iter().flat_map(|pods| pods.values())
     }
 
+    /// The quotas of a namespace, and what is used of each. Costs nothing where there are none.
+    pub fn quotas(&self, namespace: &str) -> impl Iterator<Item = &Arc<quota::Used>> + use<'_> {
+        self.quotas.in_namespace(namespace).map(|(_, used)| used)
+    }
+
+    /// What is used of one quota, by key.
+    #[must_use]
+    pub fn quota(&self, key: &str) -> Option<&Arc<quota::Used>> {
+        self.quotas.get(key)
+    }
+
     /// The role bindings by whom they bind.
     pub(crate) fn bindings(&self) -> &Bindings {
         &self.bindings
@@ -289,7 +314,7 @@ where
 }
 
 /// All keys of a namespace sort between `namespace/` and `namespace0`, since `0` follows `/`.
-fn namespace_bounds(namespace: &str) -> (std::ops::Bound<ObjectKey>, std::ops::Bound<ObjectKey>) {
+pub(crate) fn namespace_bounds(namespace: &str) -> (std::ops::Bound<ObjectKey>, std::ops::Bound<ObjectKey>) {
     use std::ops::Bound::{Excluded, Included, Unbounded};
     if namespace.is_empty() {
         return (Unbounded, Unbounded);

@@ -11,6 +11,7 @@
 //! | [`memory`] | [`Memory`]: a store in memory that forks in constant time |
 //! | [`faulty`] | [`Faulty`]: a store that fails as real ones do, by a seed |
 //! | [`recorded`] | [`Recorded`]: a store that remembers every commit and can replay them |
+//! | [`encrypted`] | [`Encrypted`]: a store that keeps some of its values encrypted |
 //! | [`conformance`] | the checks every store passes, yours too |
 //!
 //! ```
@@ -29,6 +30,7 @@
 
 pub mod changes;
 pub mod conformance;
+pub mod encrypted;
 pub mod error;
 pub mod faulty;
 pub mod key;
@@ -38,6 +40,7 @@ pub mod store;
 
 pub use changes::{Batch, ChangeSource, Changes};
 pub use coracle_core::Revision;
+pub use encrypted::{Encrypted, SealingKey};
 pub use error::{Conflict, Error, Result};
 pub use faulty::{Faults, Faulty};
 pub use key::{Key, KeyRange};

@@ -14,10 +14,15 @@ pub struct DefaultTolerations;
 
 #[async_trait]
 impl Admission for DefaultTolerations {
-    async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
-        if !attributes.target.subresource.is_empty() {
-            return Ok(());
-        }
+    fn name(&self) -> &'static str {
+        "DefaultTolerationSeconds"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.is_of("", "pods")
+    }
+
+    async fn admit(&self, _attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
         let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
         let Some(spec) = &mut pod.spec else { return Ok(()) };
         for taint in TOLERATED {

@@ -16,6 +16,14 @@ pub struct NamespaceLifecycle;
 
 #[async_trait]
 impl Admission for NamespaceLifecycle {
+    fn name(&self) -> &'static str {
+        "NamespaceLifecycle"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.operation != Operation::Update
+    }
+
     async fn admit(&self, attributes: &Attributes<'_>, _object: &mut dyn AnyResource) -> Result<(), Status> {
         if attributes.operation != Operation::Create || !attributes.kind.namespaced {
             return Ok(());
@@ -33,15 +41,14 @@ impl Admission for NamespaceLifecycle {
             message: Some(format!("namespace {name} is being terminated")),
             reason: Some("NamespaceTerminating".to_owned()),
         };
-        let resource = attributes.kind.group_resource();
-        Err(Status::forbidden(&resource, &attributes.target.name, why).with_causes(vec![cause]))
+        Err(attributes.forbid(why).with_causes(vec![cause]))
     }
 
     async fn review(&self, attributes: &Attributes<'_>, _object: Option<&dyn AnyResource>) -> Result<(), Status> {
         let resource = attributes.kind.group_resource();
         let immortal = IMMORTAL.contains(&&*attributes.target.name) && resource == GroupResource::of::<Namespace>();
         if attributes.operation == Operation::Delete && immortal {
-            return Err(Status::forbidden(&resource, &attributes.target.name, "this namespace may not be deleted"));
+            return Err(attributes.forbid("this namespace may not be deleted"));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use coracle_core::{AnyResource, GroupResource, Status};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
-use super::{Admission, Attributes, Operation};
+use super::{Admission, Attributes};
 
 /// Source: `plugin/pkg/admission/priority`.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +13,18 @@ pub struct Priority;
 
 #[async_trait]
 impl Admission for Priority {
+    fn name(&self) -> &'static str {
+        "Priority"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.creates("", "pods")
+    }
+
     async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
-        if attributes.operation != Operation::Create || !attributes.target.subresource.is_empty() {
-            return Ok(());
-        }
         let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
         let Some(spec) = &mut pod.spec else { return Ok(()) };
-        let refuse = |why: String| Status::forbidden(&attributes.kind.group_resource(), &attributes.target.name, why);
+        let refuse = |why: String| attributes.forbid(why);
         let class = match spec.priority_class_name.as_deref().unwrap_or("") {
             "" => default_class(attributes),
             name => {

@@ -9,8 +9,10 @@ use k8s_openapi::api::core::v1::{
     ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use super::{Admission, Attributes, Operation};
+use super::{Admission, Attributes};
 
+/// Marks pods that a node shows for those it runs by itself; they are as the node says.
+const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Where containers find their token.
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// An hour and a little, by which upstream tells tokens that admission mounted from those that were asked for.
@@ -33,11 +35,19 @@ impl ServiceAccounts {
 
 #[async_trait]
 impl Admission for ServiceAccounts {
+    fn name(&self) -> &'static str {
+        "ServiceAccount"
+    }
+
+    fn concerns(&self, attributes: &Attributes<'_>) -> bool {
+        attributes.creates("", "pods")
+    }
+
     async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
-        if attributes.operation != Operation::Create || !attributes.target.subresource.is_empty() {
+        let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
+        if pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR)) {
             return Ok(());
         }
-        let Some(pod) = object.as_any_mut().downcast_mut::<Pod>() else { return Ok(()) };
         let Some(spec) = &mut pod.spec else { return Ok(()) };
         if spec.service_account_name.as_deref().unwrap_or("").is_empty() {
             spec.service_account_name = Some("default".to_owned());
@@ -47,7 +57,7 @@ impl Admission for ServiceAccounts {
         let Some(account) = attributes.world.get::<ServiceAccount>(namespace, name) else {
             let why =
                 format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
-            return Err(Status::forbidden(&attributes.kind.group_resource(), &attributes.target.name, why));
+            return Err(attributes.forbid(why));
         };
         if spec.image_pull_secrets.as_ref().is_none_or(Vec::is_empty) {
             spec.image_pull_secrets.clone_from(&account.image_pull_secrets);

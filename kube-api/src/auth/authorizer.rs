@@ -30,7 +30,26 @@ pub trait Authorizer: Send + Sync + 'static {
     async fn authorize(&self, user: &User, access: &Access<'_>) -> Decision;
 }
 
-/// Members of `system:masters` may do everything, others what roles bound to them allow. The default.
+/// Asks one after the other. What one of them allows is allowed; refusals say all reasons.
+#[derive(Clone)]
+pub struct Authorizers(pub Vec<Arc<dyn Authorizer>>);
+
+#[async_trait]
+impl Authorizer for Authorizers {
+    async fn authorize(&self, user: &User, access: &Access<'_>) -> Decision {
+        let mut reasons = Vec::new();
+        for authorizer in &self.0 {
+            match authorizer.authorize(user, access).await {
+                Decision::Deny(reason) if reason.is_empty() => {}
+                Decision::Deny(reason) => reasons.push(reason),
+                allowed => return allowed,
+            }
+        }
+        Decision::Deny(reasons.join("\n"))
+    }
+}
+
+/// Members of `system:masters` may do everything, others what roles bound to them allow.
 #[derive(Clone, Debug)]
 pub struct Rbac(Arc<Feed>);
 

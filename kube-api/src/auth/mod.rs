@@ -5,6 +5,7 @@
 //! | `authenticator` | tells who a caller is: client certificates, tokens known beforehand, one after the other |
 //! | `token` | tokens of ServiceAccounts: made, verified, published |
 //! | `authorizer` | tells who may do what, by roles and bindings; the words of a refusal |
+//! | `node` | what nodes may do |
 //! | `impersonation` | standing for someone else |
 //! | `escalation` | nobody grants what they have not |
 //! | `reviews` | questions about all this, asked as objects that are answered and never kept |
@@ -13,6 +14,7 @@ pub mod authenticator;
 pub mod authorizer;
 pub(crate) mod escalation;
 pub(crate) mod impersonation;
+pub mod node;
 pub(crate) mod reviews;
 pub mod token;
 
@@ -21,7 +23,8 @@ use std::sync::Arc;
 use coracle_core::Feed;
 
 pub use authenticator::{Authenticator, Chain, ClientCertificates, Credentials, StaticTokens};
-pub use authorizer::{Authorizer, Decision, Rbac, forbidden, is_master};
+pub use authorizer::{Authorizer, Authorizers, Decision, Rbac, forbidden, is_master};
+pub use node::Nodes;
 pub use token::{ServiceAccountTokens, SigningKey, TokenIssuer};
 
 /// What answers reviews, gives tokens, and guards roles. Give the same to the pipeline and to the HTTP server.
@@ -36,10 +39,11 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Roles and bindings, client certificates, no tokens.
+    /// What nodes may do, roles and bindings; client certificates; no tokens.
     #[must_use]
     pub fn new(feed: Arc<Feed>) -> Self {
-        Self { authorizer: Arc::new(Rbac::new(feed)), authenticator: Arc::new(ClientCertificates), tokens: None }
+        let authorizer = Authorizers(vec![Arc::new(Nodes::new(feed.clone())), Arc::new(Rbac::new(feed))]);
+        Self { authorizer: Arc::new(authorizer), authenticator: Arc::new(ClientCertificates), tokens: None }
     }
 
     /// Also with tokens of ServiceAccounts.

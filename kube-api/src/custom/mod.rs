@@ -6,35 +6,22 @@
 //! | `settle` | accepts names, establishes definitions, clears away the objects of those that go |
 //! | `scale` | the scale subresource of custom kinds |
 //! | `fields` | selectable fields |
-//!
-//! Conversion between versions by a webhook is not done: requests for another version than the kept one are refused.
+//! | `conversion` | versions that a webhook makes of each other |
 
+mod conversion;
 mod fields;
 mod scale;
 mod settle;
 
 use coracle_core::custom::names::{FINALIZER, set_condition};
-use coracle_core::{AnyResource, Kind, Object, Status};
+use coracle_core::{AnyResource, Object};
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
+pub(crate) use conversion::{Converter, api_version_of, needs_webhook, standing_alone};
 pub(crate) use fields::{selected, text_at};
 pub(crate) use scale::{read_scale, set_replicas};
 pub use settle::run;
-
-/// Refuses a version that a webhook would have to make of the kept one.
-pub(crate) fn check_conversion(kind: &Kind) -> Result<(), Status> {
-    let needs_webhook = kind.custom.as_ref().is_some_and(|custom| custom.needs_webhook);
-    if !needs_webhook || kind.is_storage_version() {
-        return Ok(());
-    }
-    Err(Status::internal(format!(
-        "conversion webhook for {}, Kind={} failed: this server does not call conversion webhooks; use version {}",
-        kind.api_version(),
-        kind.kind,
-        kind.storage_version
-    )))
-}
 
 /// What the deletion of a definition waits for. Source: apiextensions `customresourcedefinition/etcd.go`, `REST.Delete`.
 pub(crate) fn finalizer_of(existing: &Object) -> Option<&'static str> {

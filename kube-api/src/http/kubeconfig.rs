@@ -1,7 +1,6 @@
 //! The file that tells clients where the cluster is and who they are.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -9,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::pki::Identity;
+use super::private_file;
 
 /// How the client shows who it is.
 #[derive(Clone, Debug)]
@@ -69,16 +69,6 @@ impl Kubeconfig {
     /// # Errors
     /// If the folder cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut new = path.as_os_str().to_owned();
-        new.push(".new");
-        let _left_by_a_crash = fs::remove_file(&new);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(self.to_yaml()?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
+        private_file::write(path, self.to_yaml()?.as_bytes())
     }
 }

@@ -6,17 +6,20 @@
 //! | [`negotiate`], [`body`], [`respond`] | forms of bodies, answers and refusals |
 //! | `resources`, `write` | the handler: reads, and writes as requests to the gateway |
 //! | [`discovery`], [`health`] | what there is, and how the server is |
-//! | [`streams`], `websocket` | logs, exec and attach |
+//! | [`streams`], `websocket`, `connect` | logs, exec and attach; what admission says to them |
 //! | [`service`], [`serve`] | the ways in: a tower service in process, TCP and TLS |
-//! | [`pki`], [`kubeconfig`] | certificates and the file that clients read |
+//! | [`pki`], [`keys`], [`kubeconfig`] | certificates, the secrets that outlive a cluster, the file that clients read |
 
 pub mod body;
+mod connect;
 pub mod discovery;
 pub mod health;
+pub mod keys;
 pub mod kubeconfig;
 pub mod negotiate;
 pub mod options;
 pub mod pki;
+mod private_file;
 pub mod query;
 pub mod request_info;
 mod resources;
@@ -38,9 +41,12 @@ use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::{self, Aggregation, Proxied};
+use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
+use crate::outbound::Outbound;
 use crate::read::Reader;
 use body::{Body, RequestBody};
 use health::HealthCheck;
@@ -69,10 +75,12 @@ pub trait Metrics: Send + Sync + 'static {
 pub struct ApiServer {
     reader: Reader,
     auth: Auth,
+    aggregation: Arc<Aggregation>,
     streams: Option<Arc<dyn PodStreams>>,
     open_api: Option<Arc<dyn OpenApi>>,
     metrics: Option<Arc<dyn Metrics>>,
     health_checks: Vec<Arc<dyn HealthCheck>>,
+    audit: Option<Audit>,
     address: String,
     request_timeout: Duration,
     shutdown: CancellationToken,
@@ -87,6 +95,14 @@ pub enum Caller {
     Remote(Option<Arc<[u8]>>),
 }
 
+/// Who asks.
+struct Identity {
+    /// Who showed credentials; `None` if they were no good.
+    caller: Option<Arc<User>>,
+    /// As whom the request is made, or why it is not.
+    acting: Result<Arc<User>, Status>,
+}
+
 impl ApiServer {
     /// A server of what a gateway knows, with history from the store behind it. By default client certificates tell who
     /// asks, roles and bindings what they may, and nothing streams.
@@ -96,10 +112,12 @@ impl ApiServer {
         Self {
             reader: Reader::new(gateway, store),
             auth,
+            aggregation: Arc::default(),
             streams: None,
             open_api: None,
             metrics: None,
             health_checks: Vec::new(),
+            audit: None,
             address: "127.0.0.1:6443".to_owned(),
             request_timeout: REQUEST_TIMEOUT,
             shutdown: CancellationToken::new(),
@@ -148,6 +166,13 @@ impl ApiServer {
         self
     }
 
+    /// With a record of what is asked over the network. Default: none.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
     /// With one more thing that must be well for the server to be ready.
     #[must_use]
     pub fn with_health_check(mut self, check: Arc<dyn HealthCheck>) -> Self {
@@ -166,6 +191,20 @@ impl ApiServer {
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// With what is known of other API servers.
+    #[must_use]
+    pub fn with_aggregation(mut self, aggregation: Arc<Aggregation>) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
+    /// With another way to webhooks and other API servers than the network.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
+        self.reader = self.reader.with_outbound(outbound);
         self
     }
 
@@ -188,8 +227,22 @@ impl ApiServer {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let info = RequestInfo::of(&parts.method, parts.uri.path(), &query);
         let media_of_refusals = negotiate::media_of_refusals(&parts.headers);
+        let mut trail = None;
         let answer = async {
-            let user = self.admit(&info, &parts.headers, &caller).await?;
+            let identity = self.identify(&parts.headers, &caller).await;
+            trail = self.begin_trail(&info, &parts, &caller, &identity);
+            let user = identity.acting?;
+            self.permit(&user, &info, &parts.headers, &mut trail).await?;
+            let body = match &mut trail {
+                Some(trail) => trail.sent(body).await?,
+                None => body,
+            };
+            let world = self.reader.gateway().feed().world();
+            if let Some(service) = aggregation::remote(&world, parts.uri.path()) {
+                let shutdown = self.shutdown.clone();
+                let call = Proxied { service: &service, user: &user, parts: &parts, upgrade, shutdown };
+                return aggregation::proxy(self.reader.outbound(), call, body).await;
+            }
             if info.is_resource {
                 let kind = resources::route(self, &info)?;
                 let (info, query, headers) = (&info, &query, &parts.headers);
@@ -198,12 +251,12 @@ impl ApiServer {
                 self.answer_other(&info, &query, &parts.headers).await
             }
         };
-        let answer = match self.limit(&info, &query) {
-            Ok(None) => answer.await,
-            Ok(Some(limit)) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(timed_out())),
-            Err(status) => Err(status),
-        };
-        answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status))
+        let answer = within(self.limit(&info, &query), answer).await;
+        let answer = answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status));
+        match trail {
+            Some(trail) => trail.answered(answer),
+            None => answer,
+        }
     }
 
     /// How long a request may take; `None` for watches and streams, which limit themselves.
@@ -215,28 +268,66 @@ impl ApiServer {
         Ok(Some(asked.unwrap_or(self.request_timeout).min(self.request_timeout)))
     }
 
-    /// Who asks, if they may.
-    async fn admit(&self, info: &RequestInfo, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Status> {
-        let user = match caller {
-            Caller::Known(user) => authenticated((**user).clone()),
+    /// Who asks, and as whom.
+    async fn identify(&self, headers: &HeaderMap, caller: &Caller) -> Identity {
+        let known = match caller {
+            Caller::Known(user) => Ok(authenticated((**user).clone())),
             Caller::Remote(certificate) => {
                 let credentials = Credentials { certificate: certificate.as_deref(), headers };
-                self.auth.authenticator.authenticate(credentials).await?.map_or_else(anonymous, authenticated)
+                let user = self.auth.authenticator.authenticate(credentials).await;
+                user.map(|user| user.map_or_else(anonymous, authenticated))
             }
         };
-        let user = impersonated(&*self.auth.authorizer, Arc::new(user), headers).await?;
+        match known.map(Arc::new) {
+            Ok(user) => Identity {
+                acting: impersonated(&*self.auth.authorizer, user.clone(), headers).await,
+                caller: Some(user),
+            },
+            Err(status) => Identity { caller: None, acting: Err(status) },
+        }
+    }
+
+    /// The trail of a request that is recorded.
+    fn begin_trail(
+        &self,
+        info: &RequestInfo,
+        parts: &http::request::Parts,
+        caller: &Caller,
+        identity: &Identity,
+    ) -> Option<Trail> {
+        let audit = self.audit.as_ref().filter(|_| matches!(caller, Caller::Remote(_)))?;
+        let gateway = self.reader.gateway();
+        let (caller, acting) = (identity.caller.as_ref(), identity.acting.as_ref().ok());
+        let impersonated = acting.filter(|acting| !caller.is_some_and(|caller| Arc::ptr_eq(caller, acting)));
+        let asked =
+            Asked { info, parts, caller: caller.map(|user| &**user), impersonated: impersonated.map(|user| &**user) };
+        audit.begin(&asked, gateway.clock(), gateway.entropy().uid())
+    }
+
+    /// Whether they may.
+    async fn permit(
+        &self,
+        user: &User,
+        info: &RequestInfo,
+        headers: &HeaderMap,
+        trail: &mut Option<Trail>,
+    ) -> Result<(), Status> {
         let access = info.access();
-        self.allow(&user, &access).await?;
+        self.allow(user, &access, trail).await?;
         // A stream into a container is more than a look at it, though a websocket begins with GET.
         // Source: feature `AuthorizePodWebsocketUpgradeCreatePermission`.
         if info.opens_container() && info.verb == "get" && headers.contains_key(UPGRADE) {
-            self.allow(&user, &access.with_verb("create")).await?;
+            self.allow(user, &access.with_verb("create"), trail).await?;
         }
-        Ok(user)
+        Ok(())
     }
 
-    async fn allow(&self, user: &User, access: &Access<'_>) -> Result<(), Status> {
-        match self.auth.authorizer.authorize(user, access).await {
+    async fn allow(&self, user: &User, access: &Access<'_>, trail: &mut Option<Trail>) -> Result<(), Status> {
+        let decision = self.auth.authorizer.authorize(user, access).await;
+        if let Some(trail) = trail {
+            trail.decided(&decision);
+        }
+        match decision {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(reason) => Err(forbidden(user, access, &reason)),
         }
@@ -254,7 +345,7 @@ impl ApiServer {
         }
         let path = info.path.as_str();
         let world = self.reader.gateway().feed().world();
-        if let Some(answer) = discovery::answer(world.kinds(), path, headers, &self.address) {
+        if let Some(answer) = discovery::answer(&self.aggregation.kinds(&world), path, headers, &self.address) {
             return answer;
         }
         let is_shutting_down = self.shutdown.is_cancelled();
@@ -270,9 +361,14 @@ impl ApiServer {
                 Some(metrics) => Ok(respond::text(StatusCode::OK, metrics.text())),
                 None => Err(Status::no_such_path()),
             },
-            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(world.kinds()))),
+            "/" => Ok(respond::json(StatusCode::OK, &discovery::paths(&self.aggregation.kinds(&world)))),
             _ if path.starts_with("/openapi/") => {
                 let open_api = self.open_api.as_ref().ok_or_else(Status::no_such_path)?;
+                if path.trim_end_matches('/') == "/openapi/v3"
+                    && let Some(index) = aggregation::open_api_index(&world, &**open_api, query, headers).await
+                {
+                    return Ok(index);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),
@@ -302,6 +398,16 @@ impl ApiServer {
 impl std::fmt::Debug for ApiServer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ApiServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn within<T>(
+    limit: Result<Option<Duration>, Status>,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    match limit? {
+        None => answer.await,
+        Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(timed_out())),
     }
 }
 

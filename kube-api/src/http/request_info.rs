@@ -27,6 +27,8 @@ pub struct RequestInfo {
     pub subresource: String,
     /// Name of the object; empty if the path has none.
     pub name: String,
+    /// The field selector of a list, watch or deletion of a collection.
+    pub fields: String,
     /// What follows the subresource, for proxies.
     pub rest: String,
 }
@@ -86,6 +88,9 @@ impl RequestInfo {
     /// A `get` of a collection is a `list` or `watch`, a `delete` of one a `deletecollection`.
     fn refine(&mut self, method: &Method, query: &Query, is_legacy_watch: bool) {
         let is_collection = self.name.is_empty();
+        if is_collection {
+            query.get("fieldSelector").unwrap_or_default().clone_into(&mut self.fields);
+        }
         if is_legacy_watch && self.verb == "get" {
             self.verb = "watch".to_owned();
             return;
@@ -95,8 +100,7 @@ impl RequestInfo {
                 let watches = query.flag("watch").unwrap_or(false);
                 self.verb = if watches { "watch" } else { "list" }.to_owned();
                 // A list of one name is authorized as that name. Source: the same factory.
-                let selector = query.get("fieldSelector").unwrap_or_default();
-                let fields = coracle_core::selector::FieldSelector::parse(selector).ok();
+                let fields = coracle_core::selector::FieldSelector::parse(&self.fields).ok();
                 let name = fields.as_ref().and_then(|fields| fields.require("metadata.name"));
                 self.name = name.unwrap_or_default().to_owned();
             }
@@ -113,7 +117,7 @@ impl RequestInfo {
         }
         let (group, resource, subresource) = (&*self.group, &*self.resource, &*self.subresource);
         let place = Place { group, resource, subresource, namespace: &self.namespace, name: &self.name };
-        Access::resource(&self.verb, place)
+        Access::resource(&self.verb, place).choosing(&self.fields)
     }
 
     /// The resource with its subresource: `pods`, `pods/log`.

@@ -12,7 +12,7 @@ use super::negotiate::{self, Media};
 use super::query::Query;
 use super::request_info::RequestInfo;
 use super::respond::{Answering, answer, warn};
-use super::{ApiServer, streams, write};
+use super::{ApiServer, connect, streams, write};
 use crate::pipeline::scale;
 use crate::read::{Form, Selection, Shape};
 
@@ -31,7 +31,6 @@ pub(super) struct Call<'a> {
 pub(super) fn route(server: &ApiServer, info: &RequestInfo) -> Result<Arc<Kind>, Status> {
     let world = server.reader.gateway().feed().world();
     let kind = world.kinds().get(&info.group, &info.version, &info.resource).ok_or_else(Status::no_such_path)?;
-    crate::custom::check_conversion(kind)?;
     let verbs = if info.subresource.is_empty() {
         &kind.verbs
     } else {
@@ -78,7 +77,10 @@ impl Call<'_> {
     async fn dispatch(self, body: RequestBody) -> Result<Response<Body>, Status> {
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
-            ("exec" | "attach" | "portforward" | "proxy", _) => streams::connect(self).await,
+            ("exec" | "attach" | "portforward" | "proxy", _) => {
+                connect::admit(&self).await?;
+                streams::connect(self).await
+            }
             ("scale", "get") => self.scale().await,
             (_, "get") => self.get().await,
             (_, "list") => self.list().await,

@@ -131,7 +131,7 @@ impl Connections {
             let connections = self.clone();
             tasks.spawn(async move {
                 let _place = place;
-                if let Err(error) = connections.connection(stream).await {
+                if let Err(error) = connections.connection(stream, peer).await {
                     tracing::debug!(%peer, %error, "connection ended");
                 }
             });
@@ -140,19 +140,19 @@ impl Connections {
         let _in_time = tokio::time::timeout(self.limits.drain_timeout, drained).await;
     }
 
-    async fn connection(self, stream: TcpStream) -> Result<(), super::body::BoxError> {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr) -> Result<(), super::body::BoxError> {
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
             let mut start = [0; HTTP2_PREFACE.len()];
             let length = tokio::time::timeout(self.limits.header_timeout, stream.peek(&mut start)).await??;
             let is_http2 = length > 0 && start.get(..length).is_some_and(|start| HTTP2_PREFACE.starts_with(start));
-            return self.serve(stream, is_http2, Caller::Remote(None)).await;
+            return self.serve(stream, is_http2, Caller::Remote(None), peer).await;
         };
         let stream = tokio::time::timeout(self.limits.header_timeout, tls.accept(stream)).await??;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates.and_then(|chain| chain.first()).map(|der| Arc::from(der.as_ref()));
-        self.serve(stream, is_http2, Caller::Remote(certificate)).await
+        self.serve(stream, is_http2, Caller::Remote(certificate), peer).await
     }
 
     async fn serve(
@@ -160,10 +160,12 @@ impl Connections {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         is_http2: bool,
         caller: Caller,
+        peer: SocketAddr,
     ) -> Result<(), super::body::BoxError> {
         let service = service_fn(|request: http::Request<Incoming>| {
             let (server, caller) = (self.server.clone(), caller.clone());
-            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            request.extensions_mut().insert(peer);
             async move { Ok::<_, Infallible>(server.handle(request, caller).await) }
         });
         // Chosen here, because looking for the version has no timeout of its own.

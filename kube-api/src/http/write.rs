@@ -96,7 +96,7 @@ fn patch(patch_type: PatchType, body: Bytes, force: bool) -> Result<Patch, Statu
 }
 
 /// What the call is about.
-fn target(call: &Call<'_>) -> Target {
+pub(super) fn target(call: &Call<'_>) -> Target {
     let (kind, info) = (&call.kind, call.info);
     Target {
         resource: kind.group_resource(),
@@ -109,7 +109,13 @@ fn target(call: &Call<'_>) -> Target {
 
 async fn execute(call: &Call<'_>, action: Action, options: Options) -> Result<coracle_core::Response, Status> {
     let request = Request { target: target(call), action, options, user: call.user.clone() };
-    call.server.reader.gateway().execute(request).await
+    let reader = &call.server.reader;
+    let mut outcome = reader.gateway().execute(request).await?;
+    if let Some(object) = outcome.object.take() {
+        outcome.object = reader.in_version(&call.kind, vec![object]).await?.pop();
+    }
+    outcome.objects = reader.in_version(&call.kind, outcome.objects).await?;
+    Ok(outcome)
 }
 
 async fn put(

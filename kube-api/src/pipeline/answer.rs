@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coracle_core::custom::CustomObject;
 use coracle_core::rbac::{Access, Place};
 use coracle_core::{AnyResource, Body, Effect, Object, Status};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
@@ -9,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::subresource::order;
 use super::{Call, Pipeline, Prepared};
+use crate::admission::Operation;
 use crate::auth::escalation::{self, Write};
 use crate::auth::reviews::Question;
 use crate::auth::token::{Asking, claims_for};
@@ -18,6 +20,7 @@ impl Pipeline {
     /// Answers a review.
     pub(super) async fn answer(&self, call: &mut Call<'_>, body: &mut Body) -> Result<Prepared, Status> {
         let mut review = call.take(body)?;
+        self.admit_order(call, Operation::Create, None, &mut *review).await?;
         let question =
             Question { auth: &self.auth, world: &call.world, user: call.user, namespace: &call.target.namespace };
         question.answer(&mut *review).await?;
@@ -25,9 +28,10 @@ impl Pipeline {
     }
 
     /// Gives a token of a ServiceAccount.
-    pub(super) fn token(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
+    pub(super) async fn token(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
         let tokens = self.auth.tokens.as_ref().ok_or_else(Status::no_such_path)?;
         let mut request: TokenRequest = order(body)?;
+        self.admit_order(call, Operation::Create, None, &mut request).await?;
         let (issuer, world, target) = (tokens.issuer(), &call.world, call.target);
         let (id, now) = (self.entropy.uid(), self.clock.now());
         let asking = Asking { issuer, world, namespace: &target.namespace, name: &target.name, id, now };
@@ -39,6 +43,14 @@ impl Pipeline {
         request.metadata.namespace = Some(target.namespace.clone().into_owned());
         request.metadata.creation_timestamp = Some(self.clock.time());
         call.answered(Box::new(request))
+    }
+
+    /// Decides about a stream into something; the stream itself is for others to open.
+    pub(super) async fn connect(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
+        let existing = call.existing()?;
+        let options: CustomObject = order(body)?;
+        self.review(call, Operation::Connect, None, Some(&options)).await?;
+        Ok(call.done(existing, Effect::Unchanged))
     }
 
     /// An update or apply that creates is a creation too, and needs the right to create.

@@ -27,13 +27,13 @@ impl Pipeline {
         check_place(call, value.metadata_mut())?;
         let generated = self.stamp(call, value.metadata_mut())?;
         match call.rules {
-            Some(rules) => {
-                (rules.default)(value.as_any_mut());
-                (rules.prepare_create)(value.as_any_mut());
-            }
+            Some(rules) => (rules.default)(value.as_any_mut()),
             None => call.prepare_custom_create(&mut value)?,
         }
         self.admit(call, Operation::Create, None, &mut *value).await?;
+        if let Some(rules) = call.rules {
+            (rules.prepare_create)(value.as_any_mut());
+        }
         self.allocator.assign(&call.world, &self.entropy, &mut *value, None)?;
         let errors = match call.rules {
             Some(rules) => (rules.validate)(value.as_any()),

@@ -21,6 +21,7 @@ impl Pipeline {
         let existing = call.existing()?;
         check_options(options)?;
         check_preconditions(call, options, &existing)?;
+        call.deletion = Some(options.clone());
         self.review(call, Operation::Delete, Some(&existing), None).await?;
         let grace = grace_seconds(&existing, options);
         let metadata = existing.metadata();

@@ -12,6 +12,7 @@
 //! | `answer` | what is answered and never kept: reviews and tokens; who may grant what |
 //! | `subresource` | binding, eviction, scale, and which part of an object each subresource may write |
 //! | `custom` | the usual care of kinds without rules of their own |
+//! | `version` | objects that a webhook converts between the version asked and the version kept |
 //! | `ownership` | managed fields |
 
 mod answer;
@@ -24,6 +25,7 @@ mod ownership;
 mod patch;
 mod subresource;
 mod update;
+mod version;
 
 use std::sync::Arc;
 
@@ -33,14 +35,16 @@ use coracle_core::{
     Action, AnyResource, Clock, Edit, Effect, Entropy, Feed, Gateway, Happening, Kind, Object, ObjectKey, ObjectRef,
     Options, Request, Response, Status, Target, User, World,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
 use self::ledger::{Draft, Refused};
 pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
 pub use self::subresource::scale;
-use crate::admission::{Admission, Attributes, Operation};
+use crate::admission::{Admission, Attributes, Hold, Notes, Operation};
 use crate::allocator::Allocator;
 use crate::auth::Auth;
 use crate::auth::reviews::is_review;
+use crate::outbound::{Network, Outbound};
 use crate::recorder::Recorder;
 
 /// How often a change is prepared anew because another writer came first, before it is refused as a conflict.
@@ -68,6 +72,7 @@ pub struct Pipeline {
     allocator: Allocator,
     recorder: Recorder,
     auth: Auth,
+    outbound: Arc<dyn Outbound>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -88,16 +93,27 @@ struct Call<'a> {
     options: &'a Options,
     user: &'a User,
     warnings: Vec<String>,
+    /// What admission tells and holds.
+    notes: Notes,
+    /// How it is deleted, if it is.
+    deletion: Option<DeleteOptions>,
     /// Whether an apply has settled who owns what.
     applied: bool,
+    /// Whether admission has decided already, about the order that this is part of.
+    admitted: bool,
+    /// The object in the version asked, if a webhook had to make it.
+    converted: Option<Arc<Object>>,
+    /// Whether the object is kept in an older version than it would be now. A write that changes nothing else then renews it.
+    is_outdated: bool,
 }
 
 /// What preparing a request came to.
 enum Prepared {
     /// Nothing has to be committed.
     Done(Response),
-    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again.
-    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status> },
+    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again. What is held
+    /// is dropped when the draft is in the world, or refused.
+    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status>, held: Vec<Hold> },
 }
 
 impl Pipeline {
@@ -107,7 +123,21 @@ impl Pipeline {
         let Settings { clock, entropy, admission } = settings;
         let auth = Auth::new(ledger.feed().clone());
         let (allocator, recorder) = (Allocator::default(), Recorder::default());
-        Self { ledger, clock, entropy, admission, allocator, recorder, auth }
+        let outbound = Arc::new(Network::new(ledger.feed().clone(), clock.clone()));
+        Self { ledger, clock, entropy, admission, allocator, recorder, auth, outbound }
+    }
+
+    /// With another way to webhooks than the network.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
+        self.outbound = outbound;
+        self
+    }
+
+    /// The way to webhooks.
+    #[must_use]
+    pub fn outbound(&self) -> &Arc<dyn Outbound> {
+        &self.outbound
     }
 
     /// With other answers to who may do what than roles and bindings give, and with tokens.
@@ -129,16 +159,22 @@ impl Pipeline {
         &self.recorder
     }
 
-    async fn run(&self, mut request: Request) -> Result<Response, Status> {
+    async fn run(&self, request: Request) -> Result<Response, Status> {
         if matches!(request.action, Action::DeleteCollection { .. }) {
             return self.delete_collection(request).await;
         }
+        self.run_one(request, false).await
+    }
+
+    /// `admitted` says that admission has decided already.
+    async fn run_one(&self, mut request: Request, admitted: bool) -> Result<Response, Status> {
         for _ in 0..ATTEMPTS_MAX {
-            match self.prepare(&mut request).await? {
+            match self.prepare(&mut request, admitted).await? {
                 Prepared::Done(response) => return Ok(response),
-                Prepared::Draft { draft, effect, warnings, taken } => {
+                Prepared::Draft { draft, effect, warnings, taken, held } => {
                     let place = draft.place.clone();
                     let result = self.ledger.commit(vec![draft]).await.pop();
+                    drop(held);
                     match self.finish(&place, result, effect, warnings, taken) {
                         Some(answer) => return answer,
                         None => continue,
@@ -175,22 +211,37 @@ impl Pipeline {
         }
     }
 
-    async fn prepare(&self, request: &mut Request) -> Result<Prepared, Status> {
+    async fn prepare(&self, request: &mut Request, admitted: bool) -> Result<Prepared, Status> {
         let Request { target, action, options, user } = request;
         let mut call = self.call(target, options, user)?;
-        let below = target.subresource.clone();
+        call.admitted = admitted;
+        let kept = call.stored.clone();
+        let is_converted = self.ask_in_version(&mut call).await?;
+        let prepared = self.dispatch(&mut call, action).await?;
+        match prepared {
+            Prepared::Draft { draft, effect, warnings, taken, held } if is_converted => {
+                let draft = self.keep_in_version(&call, draft, kept).await?;
+                Ok(Prepared::Draft { draft, effect, warnings, taken, held })
+            }
+            prepared => Ok(prepared),
+        }
+    }
+
+    async fn dispatch(&self, call: &mut Call<'_>, action: &mut Action) -> Result<Prepared, Status> {
+        let below = call.target.subresource.clone();
         match (action, &*below) {
-            (Action::Create(body), "") if !call.kind.is_stored() => self.answer(&mut call, body).await,
-            (Action::Create(body), "token") => self.token(&mut call, body),
-            (Action::Create(body), "") => self.create(&mut call, body).await,
-            (Action::Create(body), "binding") => self.bind(&mut call, body).await,
-            (Action::Create(body), "eviction") => self.evict(&mut call, body).await,
-            (Action::Delete(options), "") => self.delete(&mut call, options).await,
-            (Action::Update(body), "scale") => self.update_scale(&mut call, body).await,
-            (Action::Patch(patch), "scale") => self.patch_scale(&mut call, patch).await,
-            (Action::Update(body), _) => self.replace(&mut call, body).await,
-            (Action::Patch(patch), _) => self.patch(&mut call, patch).await,
-            (Action::Edit(edit), _) => self.edit(&mut call, edit).await,
+            (Action::Create(body), "") if !call.kind.is_stored() => self.answer(call, body).await,
+            (Action::Create(body), "token") => self.token(call, body).await,
+            (Action::Create(body), "") => self.create(call, body).await,
+            (Action::Create(body), "binding") => self.bind(call, body).await,
+            (Action::Create(body), "eviction") => self.evict(call, body).await,
+            (Action::Connect(body), _) => self.connect(call, body).await,
+            (Action::Delete(options), "") => self.delete(call, options).await,
+            (Action::Update(body), "scale") => self.update_scale(call, body).await,
+            (Action::Patch(patch), "scale") => self.patch_scale(call, patch).await,
+            (Action::Update(body), _) => self.replace(call, body).await,
+            (Action::Patch(patch), _) => self.patch(call, patch).await,
+            (Action::Edit(edit), _) => self.edit(call, edit).await,
             (Action::Create(_) | Action::Delete(_) | Action::DeleteCollection { .. }, _) => {
                 Err(Status::method_not_allowed())
             }
@@ -206,7 +257,6 @@ impl Pipeline {
         };
         let kind = kind.cloned().ok_or_else(Status::no_such_path)?;
         let stored = kinds.storage(&kind.storage).cloned().ok_or_else(Status::no_such_path)?;
-        crate::custom::check_conversion(&kind)?;
         if !kind.is_stored() && !is_review(&kind) {
             let what = format!("{} is not implemented by this server", kind.group_resource());
             return Err(Status::new(coracle_core::Reason::MethodNotAllowed, what));
@@ -218,7 +268,22 @@ impl Pipeline {
             return Err(Status::bad_request("an empty namespace may not be set during creation"));
         }
         let rules = rules::lookup(&stored.group, &stored.version, &stored.kind);
-        Ok(Call { world, kind, stored, rules, target, options, user, warnings: Vec::new(), applied: false })
+        Ok(Call {
+            world,
+            kind,
+            stored,
+            rules,
+            target,
+            options,
+            user,
+            warnings: Vec::new(),
+            notes: Notes::default(),
+            deletion: None,
+            applied: false,
+            admitted: false,
+            converted: None,
+            is_outdated: false,
+        })
     }
 
     async fn admit(
@@ -228,9 +293,22 @@ impl Pipeline {
         old: Option<&Object>,
         object: &mut dyn AnyResource,
     ) -> Result<(), Status> {
-        let attributes = call.attributes(operation, old);
+        if call.admitted {
+            return Ok(());
+        }
+        let attributes = self.attributes(call, operation, old, Some(&*object));
         for plugin in &self.admission {
-            plugin.admit(&attributes, object).await?;
+            if plugin.concerns(&attributes) {
+                plugin.admit(&attributes, object).await?;
+            }
+        }
+        // A webhook has changed the object, so those before it may have more to say.
+        if call.notes.take_again() {
+            for plugin in &self.admission {
+                if plugin.concerns(&attributes) {
+                    plugin.admit(&attributes, object).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -242,26 +320,71 @@ impl Pipeline {
         old: Option<&Object>,
         object: Option<&dyn AnyResource>,
     ) -> Result<(), Status> {
-        let attributes = call.attributes(operation, old);
+        if call.admitted {
+            return Ok(());
+        }
+        let attributes = self.attributes(call, operation, old, object);
         for plugin in &self.admission {
-            plugin.review(&attributes, object).await?;
+            if plugin.concerns(&attributes) {
+                plugin.review(&attributes, object).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Both steps of admission for the body of an order, which is not kept.
+    async fn admit_order(
+        &self,
+        call: &Call<'_>,
+        operation: Operation,
+        old: Option<&Object>,
+        order: &mut dyn AnyResource,
+    ) -> Result<(), Status> {
+        self.admit(call, operation, old, order).await?;
+        self.review(call, operation, old, Some(order)).await
+    }
+
+    fn attributes<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        operation: Operation,
+        old: Option<&'a Object>,
+        object: Option<&dyn AnyResource>,
+    ) -> Attributes<'a> {
+        let body = object.filter(|_| call.target.name.is_empty()).map(AnyResource::metadata);
+        let given_name = body.and_then(|body| body.name.clone().or_else(|| body.generate_name.clone()));
+        Attributes {
+            operation,
+            kind: &call.kind,
+            target: call.target,
+            given_name: given_name.unwrap_or_default(),
+            old,
+            user: call.user,
+            world: &call.world,
+            feed: self.ledger.feed(),
+            authorizer: &*self.auth.authorizer,
+            options: call.options,
+            deletion: call.deletion.as_ref(),
+            notes: &call.notes,
+            outbound: &*self.outbound,
+            entropy: &self.entropy,
+        }
     }
 }
 
 impl Call<'_> {
-    fn attributes<'a>(&'a self, operation: Operation, old: Option<&'a Object>) -> Attributes<'a> {
-        Attributes { operation, kind: &self.kind, target: self.target, old, user: self.user, world: &self.world }
-    }
-
     fn place(&self) -> ObjectRef {
         let key = ObjectKey::new(&self.target.namespace, &self.target.name);
         ObjectRef { resource: self.stored.storage.clone(), key }
     }
 
+    /// The object as it is now, in a version that this call can work with.
+    fn current(&self) -> Option<Arc<Object>> {
+        self.converted.clone().or_else(|| self.world.at(&self.place()).cloned())
+    }
+
     fn existing(&self) -> Result<Arc<Object>, Status> {
-        self.world.at(&self.place()).cloned().ok_or_else(|| self.not_found())
+        self.current().ok_or_else(|| self.not_found())
     }
 
     fn not_found(&self) -> Status {
@@ -270,12 +393,19 @@ impl Call<'_> {
 
     /// Answers a request without committing: for dry runs and for changes that change nothing.
     fn done(&mut self, object: Arc<Object>, effect: Effect) -> Prepared {
-        let warnings = std::mem::take(&mut self.warnings);
+        let warnings = self.take_warnings();
         Prepared::Done(Response { object: Some(object), objects: Vec::new(), effect, warnings })
     }
 
     fn draft(&mut self, draft: Draft, effect: Effect, taken: Option<Status>) -> Prepared {
-        Prepared::Draft { draft, effect, warnings: std::mem::take(&mut self.warnings), taken }
+        let held = self.notes.take_holds();
+        Prepared::Draft { draft, effect, warnings: self.take_warnings(), taken, held }
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.extend(self.notes.take_warnings());
+        warnings
     }
 
     /// A draft of a new version, or its answer if this is a dry run.
@@ -343,23 +473,25 @@ impl Pipeline {
     /// Prepares requests one after another, commits their drafts at once, and repeats those that another writer overtook.
     async fn run_together(&self, mut requests: Vec<Request>) -> Vec<Result<Response, Status>> {
         let mut answers: Vec<Option<Result<Response, Status>>> = Vec::with_capacity(requests.len());
-        let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
+        let (mut drafts, mut waiting, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for (index, request) in requests.iter_mut().enumerate() {
             if matches!(request.action, Action::DeleteCollection { .. }) {
                 answers.push(None);
                 continue;
             }
-            answers.push(match self.prepare(request).await {
+            answers.push(match self.prepare(request, false).await {
                 Ok(Prepared::Done(response)) => Some(Ok(response)),
-                Ok(Prepared::Draft { draft, effect, warnings, taken }) => {
+                Ok(Prepared::Draft { draft, effect, warnings, taken, mut held }) => {
                     waiting.push((index, draft.place.clone(), effect, warnings, taken));
                     drafts.push(draft);
+                    holds.append(&mut held);
                     None
                 }
                 Err(status) => Some(Err(status)),
             });
         }
         let results = self.ledger.commit(drafts).await;
+        drop(holds);
         for ((index, place, effect, warnings, taken), result) in waiting.into_iter().zip(results) {
             if let Some(answer) = answers.get_mut(index) {
                 *answer = self.finish(&place, Some(result), effect, warnings, taken);

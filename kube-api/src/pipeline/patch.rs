@@ -39,7 +39,7 @@ impl Pipeline {
 
     /// Applies a configuration of the object, or of what the subresource shows of it.
     pub(super) async fn apply(&self, call: &mut Call<'_>, applied: Value, force: bool) -> Result<Prepared, Status> {
-        let existing = call.world.at(&call.place()).cloned();
+        let existing = call.current();
         let before = existing.as_deref().map(|existing| served(call, existing)).transpose()?;
         let after = call.merge_applied(before.as_ref(), &applied, force, self.clock.now())?;
         let json = Bytes::from(after.to_string());

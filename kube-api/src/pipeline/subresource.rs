@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 use serde_json::{Value, json};
 
 use super::{Call, Pipeline, Prepared, encode};
+use crate::admission::Operation;
 
 /// Puts back everything but the part of the object that a subresource is about.
 pub(super) fn keep_rest(part: &str, value: &mut dyn AnyResource, old: &dyn Any) {
@@ -58,11 +59,13 @@ fn keep<K: Clone + 'static>(value: &mut dyn AnyResource, old: &dyn Any, merge: f
 impl Pipeline {
     /// Source: `BindingREST.setPodNodeAndMetadata`.
     pub(super) async fn bind(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
-        let binding: Binding = order(body)?;
+        let mut binding: Binding = order(body)?;
         let existing = call.existing()?;
+        self.admit_order(call, Operation::Create, None, &mut binding).await?;
         let mut value = existing.value().duplicate();
         let Some(pod) = value.as_any_mut().downcast_mut::<Pod>() else { return Err(Status::method_not_allowed()) };
         check_binding(call, &binding, pod)?;
+        self.review(call, Operation::Create, Some(&existing), Some(&binding)).await?;
         let node = binding.target.name.clone().unwrap_or_default();
         let spec = pod.spec.get_or_insert_default();
         spec.node_name = Some(node);
@@ -84,20 +87,24 @@ impl Pipeline {
 
     /// Source: `EvictionREST.Create`.
     pub(super) async fn evict(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
-        let eviction: Eviction = order(body)?;
+        let mut eviction: Eviction = order(body)?;
         let existing = call.existing()?;
+        self.admit_order(call, Operation::Create, None, &mut eviction).await?;
         let Some(pod) = existing.shared::<Pod>() else { return Err(Status::method_not_allowed()) };
         if eviction.metadata.name.as_deref().is_some_and(|name| !name.is_empty() && name != call.target.name) {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
+        self.review(call, Operation::Create, Some(&existing), Some(&eviction)).await?;
         if !is_over(&pod) && !existing.is_terminating() {
             self.spend_budget(call, &pod).await?;
         }
         let options = eviction.delete_options.unwrap_or_default();
         let mut delete = Request::delete_object(&existing, options);
         delete.options = call.options.clone();
-        let response = Box::pin(self.run(delete)).await?;
-        Ok(Prepared::Done(Response { effect: Effect::Created, ..response }))
+        // The order was admitted; the deletion is only how it is carried out.
+        let response = Box::pin(self.run_one(delete, true)).await?;
+        let warnings = call.take_warnings();
+        Ok(Prepared::Done(Response { effect: Effect::Created, warnings, ..response }))
     }
 
     /// Takes one disruption from the pod's budget, if it has one.
@@ -154,7 +161,11 @@ impl Pipeline {
             && call.kind.custom.is_none()
         {
             let applied = call.configuration(body)?;
-            let whole = call.scaled(&applied)?;
+            check_scale(&applied)?;
+            let replicas = applied.pointer("/spec/replicas").and_then(Value::as_i64).map(|it| it as i32);
+            let mut wanted = Scale { spec: Some(ScaleSpec { replicas }), ..Scale::default() };
+            self.admit_scale(call, &existing, &mut wanted).await?;
+            let whole = call.scaled(&applied, &wanted);
             return self.apply(call, whole, *force).await;
         }
         let current = scale(&call.kind, &existing).ok_or_else(Status::no_such_path)?;
@@ -171,7 +182,13 @@ impl Pipeline {
         self.set_scale(call, &existing, wanted).await
     }
 
-    async fn set_scale(&self, call: &mut Call<'_>, existing: &Arc<Object>, wanted: Scale) -> Result<Prepared, Status> {
+    async fn set_scale(
+        &self,
+        call: &mut Call<'_>,
+        existing: &Arc<Object>,
+        mut wanted: Scale,
+    ) -> Result<Prepared, Status> {
+        self.admit_scale(call, existing, &mut wanted).await?;
         let replicas = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);
         if replicas < 0 {
             let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
@@ -193,25 +210,49 @@ impl Pipeline {
         value.metadata_mut().resource_version = None;
         self.update(call, existing, value, stale).await
     }
+
+    /// Admission sees the Scale, and not the object it is of.
+    async fn admit_scale(&self, call: &mut Call<'_>, existing: &Arc<Object>, wanted: &mut Scale) -> Result<(), Status> {
+        let current = scale(&call.kind, existing).ok_or_else(Status::no_such_path)?;
+        complete(wanted, &current);
+        let current = Object::transient(call.kind.clone(), Box::new(current)).map_err(Status::internal)?;
+        self.admit_order(call, Operation::Update, Some(&current), wanted).await?;
+        call.admitted = true;
+        Ok(())
+    }
 }
 
 impl Call<'_> {
     /// What an applied Scale says of the object itself. Its owner owns the object's replicas, through the subresource.
-    fn scaled(&self, applied: &Value) -> Result<Value, Status> {
-        if applied.get("apiVersion") != Some(&json!("autoscaling/v1")) || applied.get("kind") != Some(&json!("Scale")) {
-            let text = |name| applied.get(name).and_then(Value::as_str).unwrap_or_default();
-            let (api_version, kind) = (text("apiVersion"), text("kind"));
-            let slash = if api_version.contains('/') { "" } else { "/" };
-            return Err(Status::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")));
-        }
+    fn scaled(&self, applied: &Value, wanted: &Scale) -> Value {
         let version = applied.pointer("/metadata/resourceVersion");
         let metadata = version.map_or_else(|| json!({}), |version| json!({ "resourceVersion": version }));
-        let spec =
-            applied.pointer("/spec/replicas").map_or_else(|| json!({}), |replicas| json!({ "replicas": replicas }));
-        let (api_version, kind) = (self.kind.api_version(), &self.kind.kind);
-        let whole = json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec });
-        Ok(whole)
+        let replicas = wanted.spec.as_ref().and_then(|spec| spec.replicas);
+        let spec = replicas.map_or_else(|| json!({}), |replicas| json!({ "replicas": replicas }));
+        json!({ "apiVersion": self.kind.api_version(), "kind": self.kind.kind, "metadata": metadata, "spec": spec })
     }
+}
+
+fn check_scale(applied: &Value) -> Result<(), Status> {
+    let text = |name| applied.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if (api_version, kind) == ("autoscaling/v1", "Scale") {
+        return Ok(());
+    }
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    Err(Status::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")))
+}
+
+/// Gives a wanted scale the identity of the current one, where it says nothing else.
+fn complete(wanted: &mut Scale, current: &Scale) {
+    let (new, old) = (&mut wanted.metadata, &current.metadata);
+    for (new, old) in [(&mut new.name, &old.name), (&mut new.namespace, &old.namespace), (&mut new.uid, &old.uid)] {
+        if new.as_deref().unwrap_or("").is_empty() {
+            new.clone_from(old);
+        }
+    }
+    new.creation_timestamp.clone_from(&old.creation_timestamp);
+    wanted.status.clone_from(&current.status);
 }
 
 /// The scale view of an object, if its kind, in the version asked, has one.

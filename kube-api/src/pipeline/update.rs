@@ -17,7 +17,7 @@ impl Pipeline {
     pub(super) async fn replace(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
         let mut value = call.decode(body)?;
         check_place(call, value.metadata_mut())?;
-        let Some(existing) = call.world.at(&call.place()).cloned() else {
+        let Some(existing) = call.current() else {
             let creates = call.options.create_missing && call.target.subresource.is_empty();
             return if creates { self.create_value(call, value).await } else { Err(call.not_found()) };
         };
@@ -58,7 +58,7 @@ impl Pipeline {
         if is_over(&*value) {
             return Ok(self.remove(call, existing, stale));
         }
-        if stored == existing.stored() || only_times_differ(existing, &stored) {
+        if (stored == existing.stored() || only_times_differ(existing, &stored)) && !call.is_outdated {
             return Ok(call.done(existing.clone(), Effect::Unchanged));
         }
         call.submit(value, stored, Expect::Revision(existing.revision()), Effect::Updated, stale)

@@ -50,7 +50,9 @@ impl Reader {
         };
         let key = ObjectKey::new(namespace, name);
         let found = world.object(&kind.storage, key.as_str()).cloned();
-        found.ok_or_else(|| Status::not_found(&kind.group_resource(), name))
+        let not_found = || Status::not_found(&kind.group_resource(), name);
+        let found = self.in_version(kind, vec![found.ok_or_else(not_found)?]).await?.pop();
+        found.ok_or_else(not_found)
     }
 
     /// One page of the objects of a selection. The options must be valid.
@@ -58,6 +60,12 @@ impl Reader {
     /// # Errors
     /// 410 if the revision asked for is forgotten, 504 if this server has not seen it, 400 for a bad continue token.
     pub async fn list(&self, selection: &Selection, options: &ListOptions) -> Result<Listing, Status> {
+        let listing = self.kept_list(selection, options).await?;
+        let objects = self.in_version(selection.kind(), listing.objects).await?;
+        Ok(Listing { objects, ..listing })
+    }
+
+    async fn kept_list(&self, selection: &Selection, options: &ListOptions) -> Result<Listing, Status> {
         let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
         match point(options)? {
             Point::Newest => Ok(present(selection, &*self.newest().await?, "", limit)),

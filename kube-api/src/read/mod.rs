@@ -25,9 +25,12 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coracle_core::{Gateway, Reason, Revision, Status, World};
+use coracle_core::{Gateway, Kind, Object, Reason, Revision, Status, World};
 use coracle_store::Store;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
+
+use crate::custom::{Converter, needs_webhook};
+use crate::outbound::{Network, Outbound};
 
 pub use encoder::Encoders;
 pub use form::{Form, IncludeObject, Shape};
@@ -46,13 +49,36 @@ pub struct Reader {
     store: Arc<dyn Store>,
     encoders: Arc<Encoders>,
     shared_store: bool,
+    outbound: Arc<dyn Outbound>,
 }
 
 impl Reader {
     /// Reads what the gateway's world holds, and history from the store behind it.
     #[must_use]
     pub fn new(gateway: Arc<dyn Gateway>, store: Arc<dyn Store>) -> Self {
-        Self { gateway, store, encoders: Arc::default(), shared_store: false }
+        let outbound = Arc::new(Network::new(gateway.feed().clone(), gateway.clock().clone()));
+        Self { gateway, store, encoders: Arc::default(), shared_store: false, outbound }
+    }
+
+    /// With another way to conversion webhooks than the network.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Arc<dyn Outbound>) -> Self {
+        self.outbound = outbound;
+        self
+    }
+
+    /// The way to others.
+    pub(crate) fn outbound(&self) -> &Arc<dyn Outbound> {
+        &self.outbound
+    }
+
+    /// Kept objects as a client of a version sees them, where a webhook has to convert them; as they are otherwise.
+    pub(crate) async fn in_version(&self, kind: &Kind, objects: Vec<Arc<Object>>) -> Result<Vec<Arc<Object>>, Status> {
+        if !needs_webhook(kind) {
+            return Ok(objects);
+        }
+        let world = self.gateway.feed().world();
+        Converter::new(&*self.outbound, self.gateway.entropy(), &world).objects(kind, objects).await
     }
 
     /// For a store that others write to as well: each read of the newest state asks the store how new that is.

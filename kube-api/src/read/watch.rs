@@ -10,9 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coracle_core::{Event, Feed, Object, Revision, Status, Subscription};
+use coracle_core::{Event, Feed, Kind, Object, Revision, Status, Subscription};
 use coracle_store::{Change, Changes, KeyRange};
 use futures::Stream;
+use futures::future::BoxFuture;
 use tokio::time::{Instant, Sleep};
 
 use super::encoder::{Encoder, EventType};
@@ -20,6 +21,7 @@ use super::form::Form;
 use super::options::ListOptions;
 use super::selection::Selection;
 use super::{Reader, past};
+use crate::custom::needs_webhook;
 
 /// How often a watch tells how far it is. Source: apiserver cacher `defaultBookmarkFrequency`.
 pub const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
@@ -36,6 +38,8 @@ pub struct Watch {
     source: Source,
     /// Lines that are encoded but not taken yet.
     lines: VecDeque<Bytes>,
+    /// Events that a webhook has to convert before they are lines, if the kind needs that.
+    conversion: Option<Conversion>,
     /// All changes up to here have been told, or concern others.
     told: Revision,
     /// Whether no object has been told yet.
@@ -45,6 +49,19 @@ pub struct Watch {
     owes_initial_end: bool,
     deadline: Instant,
     timer: Pin<Box<Sleep>>,
+}
+
+/// What waits to be told, in order, while a webhook converts it.
+#[derive(Default)]
+struct Conversion {
+    waiting: Vec<Told>,
+    running: Option<BoxFuture<'static, Result<Vec<Told>, Status>>>,
+}
+
+/// Something to tell.
+enum Told {
+    Object(EventType, Arc<Object>),
+    Line(Bytes),
 }
 
 enum Source {
@@ -73,6 +90,7 @@ impl Reader {
             reader: self.clone(),
             encoder: self.encoders.of(form),
             source: Source::Ended,
+            conversion: needs_webhook(selection.kind()).then(Conversion::default),
             selection,
             lines: VecDeque::new(),
             told: Revision::ZERO,
@@ -140,7 +158,8 @@ impl Watch {
     }
 
     fn end_with(&mut self, status: &Status) {
-        self.lines.push_back(self.encoder.error(status));
+        let line = self.encoder.error(status);
+        self.push_line(line);
         self.source = Source::Ended;
     }
 
@@ -247,6 +266,13 @@ impl Watch {
         if matches!(self.source, Source::Ended) {
             return;
         }
+        if let Some(conversion) = &mut self.conversion {
+            return conversion.waiting.push(Told::Object(what, Arc::new(object.clone())));
+        }
+        self.encode_object(what, object);
+    }
+
+    fn encode_object(&mut self, what: EventType, object: &Object) {
         let now = self.reader.gateway.clock().now();
         match self.encoder.line(what, object, std::mem::take(&mut self.first), now) {
             Ok(line) => self.lines.push_back(line),
@@ -256,9 +282,44 @@ impl Watch {
 
     fn bookmark(&mut self, revision: Revision, ends_initial_events: bool) {
         match self.encoder.bookmark(revision, ends_initial_events) {
-            Ok(line) => self.lines.push_back(line),
+            Ok(line) => self.push_line(line),
             Err(status) => self.end_with(&status),
         }
+    }
+
+    /// A line that follows everything told so far.
+    fn push_line(&mut self, line: Bytes) {
+        match &mut self.conversion {
+            Some(conversion) => conversion.waiting.push(Told::Line(line)),
+            None => self.lines.push_back(line),
+        }
+    }
+
+    /// Goes on with what has to be converted; pending while a webhook is at it.
+    fn poll_conversion(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(conversion) = &mut self.conversion else { return Poll::Ready(()) };
+        if conversion.running.is_none() {
+            if conversion.waiting.is_empty() {
+                return Poll::Ready(());
+            }
+            let (reader, kind) = (self.reader.clone(), self.selection.kind().clone());
+            let waiting = std::mem::take(&mut conversion.waiting);
+            conversion.running = Some(Box::pin(async move { converted(&reader, &kind, waiting).await }));
+        }
+        let Some(running) = &mut conversion.running else { return Poll::Ready(()) };
+        let told = futures::ready!(running.as_mut().poll(context));
+        conversion.running = None;
+        match told {
+            Ok(told) => told.into_iter().for_each(|told| match told {
+                Told::Object(what, object) => self.encode_object(what, &object),
+                Told::Line(line) => self.lines.push_back(line),
+            }),
+            Err(status) => {
+                self.conversion = None;
+                self.end_with(&status);
+            }
+        }
+        Poll::Ready(())
     }
 
     /// The timer rang: time for a bookmark, or for the end.
@@ -303,12 +364,30 @@ impl Stream for Watch {
             if let Some(line) = watch.lines.pop_front() {
                 return Poll::Ready(Some(line));
             }
+            futures::ready!(watch.poll_conversion(context));
+            if !watch.lines.is_empty() || watch.conversion.as_ref().is_some_and(|left| !left.waiting.is_empty()) {
+                continue;
+            }
             if matches!(watch.source, Source::Ended) {
                 return Poll::Ready(None);
             }
             futures::ready!(watch.poll_fill(context));
         }
     }
+}
+
+/// Everything that waits in the version of a kind, in one call.
+async fn converted(reader: &Reader, kind: &Kind, waiting: Vec<Told>) -> Result<Vec<Told>, Status> {
+    let objects = waiting.iter().filter_map(|told| match told {
+        Told::Object(_, object) => Some(object.clone()),
+        Told::Line(_) => None,
+    });
+    let mut objects = reader.in_version(kind, objects.collect()).await?.into_iter();
+    let told = waiting.into_iter().filter_map(|told| match told {
+        Told::Object(what, _) => objects.next().map(|object| Told::Object(what, object)),
+        line => Some(line),
+    });
+    Ok(told.collect())
 }
 
 /// What an event is to those who see a selection only. Source: apiserver cacher `convertToWatchEvent`.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use coracle_api::auth::{Auth, ServiceAccountTokens, SigningKey, TokenIssuer};
 use coracle_api::http::ApiServer;
 use coracle_api::http::Caller;
 use coracle_api::http::body::{Body, RequestBody};
-use coracle_api::{Ledger, Pipeline, Settings};
+use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_core::{Clock, Entropy, Gateway, Kinds, Revision, User};
 use coracle_store::{Memory, Store};
 use http::{Method, Request, Response};
@@ -60,10 +61,30 @@ impl Cluster {
     }
 
     pub(crate) async fn with(store: Arc<dyn Store>, change: impl FnOnce(ApiServer) -> ApiServer) -> Self {
+        Self::of(store, Vec::new(), change).await
+    }
+
+    /// A server with the built-in admission plugins, the namespace `default` and its ServiceAccount.
+    pub(crate) async fn admitting() -> Self {
+        let plugins = coracle_api::admission::builtin();
+        let cluster = Self::of(Arc::new(Memory::default()), plugins, |server| server).await;
+        let default = json!({"metadata": {"name": "default"}});
+        cluster.post("/api/v1/namespaces", &default).await;
+        cluster.post("/api/v1/namespaces/default/serviceaccounts", &default).await;
+        cluster
+    }
+
+    async fn of(
+        store: Arc<dyn Store>,
+        admission: Vec<Box<dyn Admission>>,
+        change: impl FnOnce(ApiServer) -> ApiServer,
+    ) -> Self {
         let ledger = Ledger::open(store.clone(), Kinds::builtin()).await.unwrap();
-        let settings =
-            Settings { clock: Arc::new(Still), entropy: Arc::new(Entropy::seeded(1)), admission: Vec::new() };
-        let gateway: Arc<dyn Gateway> = Arc::new(Pipeline::new(ledger, settings));
+        let issuer = TokenIssuer::new(SigningKey::generate().unwrap(), "https://kubernetes.default.svc");
+        let tokens = ServiceAccountTokens::new(issuer, ledger.feed().clone(), Arc::new(Still));
+        let auth = Auth::new(ledger.feed().clone()).with_tokens(Arc::new(tokens));
+        let settings = Settings { clock: Arc::new(Still), entropy: Arc::new(Entropy::seeded(1)), admission };
+        let gateway: Arc<dyn Gateway> = Arc::new(Pipeline::new(ledger, settings).with_auth(auth));
         let server = Arc::new(change(ApiServer::new(gateway.clone(), store.clone())));
         Self { server, gateway, store }
     }
@@ -83,13 +104,24 @@ impl Cluster {
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
     ) -> Response<Body> {
+        self.send_as(Caller::Known(User::owner()), method, target, headers, body).await
+    }
+
+    pub(crate) async fn send_as(
+        &self,
+        caller: Caller,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Response<Body> {
         let mut request = Request::builder().method(method.parse::<Method>().unwrap()).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let body: RequestBody =
             Full::new(Bytes::copy_from_slice(body.as_ref())).map_err(|never| match never {}).boxed_unsync();
-        self.server.handle(request.body(body).unwrap(), Caller::Known(User::owner())).await
+        self.server.handle(request.body(body).unwrap(), caller).await
     }
 
     pub(crate) async fn ask(

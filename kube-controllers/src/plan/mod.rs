@@ -298,6 +298,7 @@ pub fn summary(request: &Request) -> String {
     let target = &request.target;
     let (verb, name) = match &request.action {
         Action::Create(body) => ("create", name_of(body).unwrap_or_else(|| target.name.clone().into_owned())),
+        Action::Connect(_) => ("connect", target.name.clone().into_owned()),
         Action::Update(_) => ("update", target.name.clone().into_owned()),
         Action::Patch(_) => ("patch", target.name.clone().into_owned()),
         Action::Edit(_) => ("edit", target.name.clone().into_owned()),

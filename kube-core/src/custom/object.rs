@@ -59,4 +59,14 @@ impl AnyResource for CustomObject {
     fn into_any_box(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+
+    fn assign(&mut self, other: Box<dyn AnyResource>) -> bool {
+        match other.into_any_box().downcast() {
+            Ok(other) => {
+                *self = *other;
+                true
+            }
+            Err(_) => false,
+        }
+    }
 }

@@ -9,6 +9,8 @@ pub struct Access<'a> {
     pub verb: &'a str,
     /// What it is done to.
     pub what: What<'a>,
+    /// The field selector of a list, watch or deletion of a collection; empty if there is none.
+    pub fields: &'a str,
 }
 
 /// What something is done to.
@@ -39,20 +41,20 @@ impl<'a> Access<'a> {
     /// Doing something to objects.
     #[must_use]
     pub const fn resource(verb: &'a str, place: Place<'a>) -> Self {
-        Self { verb, what: What::Resource(place) }
+        Self { verb, what: What::Resource(place), fields: "" }
     }
 
     /// Asking for a path that is no resource.
     #[must_use]
     pub const fn path(verb: &'a str, path: &'a str) -> Self {
-        Self { verb, what: What::Path(path) }
+        Self { verb, what: What::Path(path), fields: "" }
     }
 
     /// What a request of this process asks. An edit is an update.
     #[must_use]
     pub fn of(request: &'a Request) -> Self {
         let verb = match request.action {
-            Action::Create(_) => "create",
+            Action::Create(_) | Action::Connect(_) => "create",
             Action::Update(_) | Action::Edit(_) => "update",
             Action::Patch(_) => "patch",
             Action::Delete(_) => "delete",
@@ -64,7 +66,13 @@ impl<'a> Access<'a> {
     /// The same thing under another verb.
     #[must_use]
     pub const fn with_verb(self, verb: &'a str) -> Self {
-        Self { verb, what: self.what }
+        Self { verb, ..self }
+    }
+
+    /// The same thing, for objects that a field selector chooses.
+    #[must_use]
+    pub const fn choosing(self, fields: &'a str) -> Self {
+        Self { fields, ..self }
     }
 
     /// The namespace it is about; empty if there is none.

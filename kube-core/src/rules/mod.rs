@@ -9,7 +9,7 @@
 //! - `check`, `names`, `conditions`: the vocabulary of validation; `fill`: of defaults; `same`: equality as upstream sees it
 //! - `resources`, `pod_spec`, `pod_template`, `volume_sources`, `matching`: definitions that several kinds share
 //!
-//! A write goes: `default`, `prepare_*`, (admission), `validate*`. Messages are upstream's to the letter, except where upstream
+//! A write goes: `default`, (admission of a new object), `prepare_*`, (admission of a change), `validate*`. Messages are upstream's to the letter, except where upstream
 //! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out, and where it shows a whole struct in
 //! its internal Go form, which appears here as the API's JSON.
 //!

@@ -1,16 +1,20 @@
 //! The cluster's signing key: P-256, and JSON Web Signatures made with it. There is one algorithm, so nobody can choose another.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64};
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const ALGORITHM: &str = "ES256";
+/// Characters in a line of PEM.
+const PEM_LINE: usize = 64;
 /// Bytes of a token that are looked at.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
 
@@ -61,6 +65,23 @@ impl SigningKey {
     #[must_use]
     pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
+    }
+
+    /// A key that was made before, PEM, as [`Self::to_pem`] gives it.
+    ///
+    /// # Errors
+    /// If it is no such key.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| KeyError)?;
+        Self::load(key.secret_pkcs8_der())
+    }
+
+    /// The key itself, PEM, to be kept. A secret.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let lines = STANDARD.encode(&self.pkcs8);
+        let lines = lines.as_bytes().chunks(PEM_LINE).map(|line| String::from_utf8_lossy(line) + "\n");
+        format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n", lines.collect::<String>())
     }
 
     /// A signed token of these claims.

@@ -1,0 +1,68 @@
+//! What plugins tell beside their decision, and remember while a request is on its way.
+
+use std::any::Any;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::webhook::Reinvocation;
+
+/// Something that is kept until the change is in the world, or was refused; then it is dropped.
+pub(crate) type Hold = Box<dyn Any + Send>;
+
+/// One request's notes. Making one costs nothing.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    warnings: Vec<String>,
+    holds: Vec<Hold>,
+    again: bool,
+    webhooks: Reinvocation,
+}
+
+impl Notes {
+    /// Tells the client something.
+    pub fn warn(&self, warning: impl Into<String>) {
+        self.lock().warnings.push(warning.into());
+    }
+
+    /// Keeps a value until the change is in the world, or was refused.
+    pub fn hold(&self, guard: impl Any + Send) {
+        self.lock().holds.push(Box::new(guard));
+    }
+
+    /// Tells the audit log something. There is none yet, so this goes to the program's own log.
+    pub fn annotate(&self, key: &str, value: &str) {
+        tracing::info!(target: "audit", key, value, "admission");
+    }
+
+    /// Asks for another round of [`admit`](super::Admission::admit) of all plugins when this one is over. There are at most
+    /// two rounds.
+    pub fn ask_again(&self) {
+        self.lock().again = true;
+    }
+
+    /// Whether another round was asked for since the last time this was asked.
+    pub(crate) fn take_again(&self) -> bool {
+        std::mem::take(&mut self.lock().again)
+    }
+
+    /// The warnings since the last time this was asked.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().warnings)
+    }
+
+    /// What is held since the last time this was asked.
+    pub(crate) fn take_holds(&self) -> Vec<Hold> {
+        std::mem::take(&mut self.lock().holds)
+    }
+
+    /// What the mutating webhooks remember of the first round.
+    pub(crate) fn with_webhooks<T>(&self, work: impl FnOnce(&mut Reinvocation) -> T) -> T {
+        work(&mut self.lock().webhooks)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

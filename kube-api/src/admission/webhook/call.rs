@@ -1,0 +1,141 @@
+//! One webhook called. Source: `plugin/webhook/{mutating,validating}/dispatcher.go`.
+
+use coracle_core::{AnyResource, Status};
+use serde_json::Value;
+
+use super::super::Attributes;
+use super::config::Webhook;
+use super::matching::Invocation;
+use super::review::{self, Answer, Phase};
+use super::versions;
+use crate::outbound::{Hook, post};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The webhook could not be asked, or said nothing that makes sense: its failure policy decides.
+    Call(String),
+    /// The request is refused whatever the policy.
+    Refused(Status),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+/// Which call of a request this is, for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub(super) number: u8,
+    pub(super) index: usize,
+}
+
+/// Asks a webhook about an object, which is `None` for deletes.
+pub(super) async fn invoke(
+    attributes: &Attributes<'_>,
+    invocation: &Invocation<'_>,
+    object: Option<&dyn AnyResource>,
+    phase: Phase,
+) -> Result<Answer, Failure> {
+    let json = match object {
+        Some(object) => Some(versions::outgoing(attributes, invocation, object).await?),
+        None => None,
+    };
+    invoke_named(attributes, invocation, json, &review::name_of(attributes, object), phase).await
+}
+
+/// Asks a webhook about an object that is JSON of the version it wants already.
+pub(super) async fn invoke_with(
+    attributes: &Attributes<'_>,
+    invocation: &Invocation<'_>,
+    object: Option<Value>,
+    phase: Phase,
+) -> Result<Answer, Failure> {
+    let text = |pointer: &str| object.as_ref()?.pointer(pointer)?.as_str();
+    let is_generated = text("/metadata/generateName").is_some_and(|prefix| !prefix.is_empty());
+    let given = text("/metadata/name").filter(|_| !is_generated).unwrap_or_default();
+    let name = if attributes.target.name.is_empty() { given } else { &attributes.target.name };
+    let name = name.to_owned();
+    invoke_named(attributes, invocation, object, &name, phase).await
+}
+
+async fn invoke_named(
+    attributes: &Attributes<'_>,
+    invocation: &Invocation<'_>,
+    object: Option<Value>,
+    name: &str,
+    phase: Phase,
+) -> Result<Answer, Failure> {
+    let webhook = invocation.webhook;
+    if attributes.options.dry_run && !matches!(webhook.side_effects, "None" | "NoneOnDryRun") {
+        let why = format!("admission webhook {:?} does not support dry run", webhook.name);
+        return Err(Failure::Refused(Status::bad_request(why)));
+    }
+    let version = review::version_of(webhook.review_versions).map_err(Failure::Call)?;
+    let hook = Hook::admission(webhook.client);
+    let hook = hook.map_err(|error| Failure::Call(format!("could not get REST client: {error}")))?;
+    let old = match attributes.old {
+        Some(old) => Some(versions::outgoing_old(attributes, invocation, old).await?),
+        None => None,
+    };
+    let uid = attributes.entropy.uid();
+    let question = review::question(attributes, invocation, version, &uid, (object, old, name));
+    let body = serde_json::to_vec(&question).map_err(Status::internal)?;
+    let answer = post(attributes.outbound, &hook, body, webhook.timeout).await;
+    let answer = answer.map_err(|error| Failure::Call(format!("failed to call webhook: {error}")))?;
+    review::read_answer(&answer, version, &uid, phase).map_err(Failure::Call)
+}
+
+/// Tells what the webhook wants told, and turns its refusal or failure into ours. `None` if it failed and that is ignored.
+pub(super) fn settle(
+    attributes: &Attributes<'_>,
+    webhook: &Webhook<'_>,
+    phase: Phase,
+    round: Round,
+    answer: Result<Answer, Failure>,
+) -> Result<Option<Answer>, Status> {
+    let name = webhook.name;
+    match answer {
+        Ok(answer) => {
+            for (key, value) in &answer.annotations {
+                attributes.notes.annotate(&format!("{name}/{key}"), value);
+            }
+            answer.warnings.iter().for_each(|warning| attributes.notes.warn(warning));
+            if answer.allowed { Ok(Some(answer)) } else { Err(review::refusal(name, answer.status)) }
+        }
+        Err(Failure::Refused(status)) => Err(status),
+        Err(Failure::Call(why)) if webhook.ignores_failures => {
+            tracing::warn!(webhook = %name, why, "failed calling webhook, failing open");
+            let word = if phase == Phase::Mutating { "mutation" } else { "validating" };
+            let key =
+                format!("failed-open.{word}.webhook.admission.k8s.io/round_{}_index_{}", round.number, round.index);
+            attributes.notes.annotate(&key, name);
+            Ok(None)
+        }
+        Err(Failure::Call(why)) => Err(Status::internal(format!("failed calling webhook {name:?}: {why}"))),
+    }
+}
+
+/// Whether all match conditions hold. They are CEL, which this server does not evaluate yet: a webhook that has some is not
+/// called, and its failure policy says what that means.
+#[allow(
+    clippy::unused_async,
+    reason = "conditions see the object in the webhook's version, which may need a conversion"
+)]
+pub(super) async fn matches_conditions(
+    _attributes: &Attributes<'_>,
+    invocation: &Invocation<'_>,
+    _object: Option<&dyn AnyResource>,
+) -> Result<bool, Status> {
+    let webhook = invocation.webhook;
+    if webhook.conditions.is_empty() {
+        return Ok(true);
+    }
+    if webhook.ignores_failures {
+        return Ok(false);
+    }
+    let why = "match conditions (CEL) are not evaluated by this server";
+    Err(Status::internal(format!("failed calling webhook {:?}: {why}", webhook.name)))
+}

@@ -1,0 +1,39 @@
+//! What admission is asked before a stream into a container is opened: the request's parameters as an object.
+
+use coracle_core::custom::CustomObject;
+use coracle_core::{Action, Body, Options, Request, Status};
+use serde_json::{Map, Value, json};
+
+use super::query::Query;
+use super::resources::Call;
+use super::write::target;
+
+/// Parameters that are flags, and that are texts. Source: `v1` PodExecOptions, PodAttachOptions, PodProxyOptions.
+const FLAGS: [&str; 4] = ["stdin", "stdout", "stderr", "tty"];
+const TEXTS: [&str; 2] = ["container", "path"];
+
+/// Lets admission decide about a stream.
+pub(super) async fn admit(call: &Call<'_>) -> Result<(), Status> {
+    let Some(below) = call.kind.subresource(&call.info.subresource) else { return Ok(()) };
+    let (group, version, kind) = &below.body;
+    let options = CustomObject {
+        api_version: coracle_core::kind::api_version(group, version),
+        kind: kind.clone().into_owned(),
+        fields: fields(call.query),
+        ..CustomObject::default()
+    };
+    let action = Action::Connect(Body::Value(Box::new(options)));
+    let request = Request { target: target(call), action, options: Options::default(), user: call.user.clone() };
+    call.server.reader.gateway().execute(request).await.map(drop)
+}
+
+fn fields(query: &Query) -> Map<String, Value> {
+    let flags = FLAGS.into_iter().filter(|name| query.flag(name) == Some(true)).map(|name| (name, json!(true)));
+    let texts = TEXTS.into_iter().map(|name| (name, query.text(name)));
+    let texts = texts.filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, json!(text)));
+    let command: Vec<&str> = query.all("command").collect();
+    let command = (!command.is_empty()).then(|| ("command", json!(command)));
+    let ports: Vec<i64> = query.all("ports").filter_map(|port| port.parse().ok()).collect();
+    let ports = (!ports.is_empty()).then(|| ("ports", json!(ports)));
+    flags.chain(texts).chain(command).chain(ports).map(|(name, value)| (name.to_owned(), value)).collect()
+}
