@@ -69,7 +69,7 @@ impl Ruled for CertificateSigningRequest {
             errors.invalid(&SPEC.field("expirationSeconds"), seconds, message);
         }
         validate_conditions(conditions_of(self), errors);
-        if !is_empty_bytes(&certificate_of(self)) && certificate_of(self).as_ref().and_then(pem_kind).is_none() {
+        if !is_empty_bytes(certificate_of(self)) && certificate_of(self).as_ref().and_then(pem_kind).is_none() {
             let message = "must contain at least one CERTIFICATE PEM block";
             errors.invalid(&CERTIFICATE, "<certificate data>", message);
         }
@@ -88,7 +88,7 @@ impl Ruled for CertificateSigningRequest {
         self.validate(errors);
         validate_conditions_update(self, old, errors);
         validate_verdict_update(self, old, errors);
-        if !is_empty_bytes(&certificate_of(old)) && certificate_of(self) != certificate_of(old) {
+        if !is_empty_bytes(certificate_of(old)) && certificate_of(self) != certificate_of(old) {
             errors.forbidden(&CERTIFICATE, "updates may not modify existing certificate content");
         }
     }
