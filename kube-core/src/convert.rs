@@ -147,7 +147,7 @@ mod tests {
     use crate::kind::Kinds;
 
     fn check(api_version: &str, kind: &str, served: Value, stored: &Value) {
-        let kinds = Kinds::builtin();
+        let kinds = Kinds::with_previews();
         let kind = kinds.by_kind(api_version, kind).unwrap();
         let mut object = served.clone();
         to_storage(kind, &mut object);

@@ -182,11 +182,20 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// Every kind of the built-in table.
+    /// What a stock server serves: every kind in its stable versions.
     #[must_use]
     pub fn builtin() -> Self {
         static BUILTIN: std::sync::OnceLock<Kinds> = std::sync::OnceLock::new();
-        BUILTIN.get_or_init(|| crate::table::rows().into_iter().fold(Self::default(), Self::with)).clone()
+        let is_stable = |kind: &Kind| !kind.version.contains("alpha") && !kind.version.contains("beta");
+        let rows = || crate::table::rows().into_iter().filter(is_stable);
+        BUILTIN.get_or_init(|| rows().fold(Self::default(), Self::with)).clone()
+    }
+
+    /// As [`Kinds::builtin`], with the alpha and beta versions that a stock server keeps off, and kinds that have no other.
+    /// Versions of one kind that differ in shape (those of `resource.k8s.io`) are not converted into each other.
+    #[must_use]
+    pub fn with_previews() -> Self {
+        crate::table::rows().into_iter().fold(Self::default(), Self::with)
     }
 
     /// These kinds and one more; a row with the same group, version and plural is replaced. A row without verbs only says how

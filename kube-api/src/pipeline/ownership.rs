@@ -3,7 +3,6 @@
 //! Requests from outside name a manager and are tracked; requests from inside the process are tracked only for objects that
 //! have owners already. Source: apiserver `managedfields`.
 
-use bytes::Bytes;
 use coracle_core::apply::{self, FieldSet, Manager};
 use coracle_core::schema::Schema;
 use coracle_core::{AnyResource, Object, Reason, Status};
@@ -34,8 +33,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Checks a configuration as a body would be: unknown and duplicate fields, wrong types, wrong place.
-    pub(super) fn check_applied(&mut self, body: &Bytes, applied: &Value) -> Result<(), Status> {
+    /// Checks that a configuration says whose it is and what it is about.
+    pub(super) fn check_applied(&self, applied: &Value) -> Result<(), Status> {
         let text = |pointer| applied.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         let name = text("/metadata/name");
         if !name.is_empty() && name != self.target.name {
@@ -54,7 +53,7 @@ impl Call<'_> {
         if text("/apiVersion").is_empty() || text("/kind").is_empty() {
             return Err(Status::bad_request("invalid object type: /, Kind="));
         }
-        self.check_fields(body)
+        Ok(())
     }
 
     /// The object after a configuration was applied to it.

@@ -16,6 +16,8 @@ use k8s_openapi::api::core::v1::{Binding, Namespace, Pod, PodCondition, Replicat
 use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 
+use serde_json::{Value, json};
+
 use super::{Call, Pipeline, Prepared, encode};
 use crate::admission::Operation;
 
@@ -156,15 +158,28 @@ impl Pipeline {
 
     pub(super) async fn patch_scale(&self, call: &mut Call<'_>, wish: &Patch) -> Result<Prepared, Status> {
         let existing = call.existing()?;
+        if let Patch::Apply { body, force } = wish
+            && call.kind.custom.is_none()
+        {
+            let applied = call.configuration(body)?;
+            check_scale(&applied)?;
+            let replicas = applied.pointer("/spec/replicas").and_then(Value::as_i64).map(|it| it as i32);
+            let mut wanted = Scale { spec: Some(ScaleSpec { replicas }), ..Scale::default() };
+            self.admit_scale(call, &existing, &mut wanted).await?;
+            let whole = call.scaled(&applied, &wanted);
+            return self.apply(call, whole, *force).await;
+        }
         let current = scale(&call.kind, &existing).ok_or_else(Status::no_such_path)?;
-        let mut json = serde_json::to_value(&current).map_err(Status::internal)?;
+        let mut scale = serde_json::to_value(&current).map_err(Status::internal)?;
         let (Patch::Json(text) | Patch::Merge(text) | Patch::Strategic(text) | Patch::Apply { body: text, .. }) = wish;
-        let text: serde_json::Value = serde_json::from_slice(text)
-            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
-        let patched =
-            if matches!(wish, Patch::Json(_)) { patch::json(&mut json, &text) } else { patch::merge(&mut json, &text) };
-        patched.map_err(|error| Status::bad_request(error.to_string()))?;
-        let wanted = serde_json::from_value(json).map_err(|error| Status::bad_request(error.to_string()))?;
+        let text = super::patch::parse(text)?;
+        let patched = if matches!(wish, Patch::Json(_)) {
+            patch::json(&mut scale, &text)
+        } else {
+            patch::merge(&mut scale, &text)
+        };
+        patched.map_err(|error| call.refuse(&error))?;
+        let wanted = serde_json::from_value(scale).map_err(|error| Status::bad_request(error.to_string()))?;
         self.set_scale(call, &existing, wanted).await
     }
 
@@ -174,10 +189,7 @@ impl Pipeline {
         existing: &Arc<Object>,
         mut wanted: Scale,
     ) -> Result<Prepared, Status> {
-        let current = scale(&call.kind, existing).ok_or_else(Status::no_such_path)?;
-        complete(&mut wanted, &current);
-        let current = Object::transient(call.kind.clone(), Box::new(current)).map_err(Status::internal)?;
-        self.admit_order(call, Operation::Update, Some(&current), &mut wanted).await?;
+        self.admit_scale(call, existing, &mut wanted).await?;
         let replicas = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);
         if replicas < 0 {
             let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
@@ -197,21 +209,39 @@ impl Pipeline {
             None => *replicas_of(value.as_any_mut()).ok_or_else(Status::no_such_path)? = Some(replicas),
         }
         value.metadata_mut().resource_version = None;
-        let whole = Target { subresource: "".into(), ..call.target.clone() };
-        let mut inner = Call {
-            target: &whole,
-            warnings: Vec::new(),
-            notes: std::mem::take(&mut call.notes),
-            world: call.world.clone(),
-            kind: call.kind.clone(),
-            stored: call.stored.clone(),
-            converted: call.converted.clone(),
-            deletion: None,
-            admitted: true,
-            ..*call
-        };
-        self.update(&mut inner, existing, value, stale).await
+        self.update(call, existing, value, stale).await
     }
+
+    /// Admission sees the Scale, and not the object it is of.
+    async fn admit_scale(&self, call: &mut Call<'_>, existing: &Arc<Object>, wanted: &mut Scale) -> Result<(), Status> {
+        let current = scale(&call.kind, existing).ok_or_else(Status::no_such_path)?;
+        complete(wanted, &current);
+        let current = Object::transient(call.kind.clone(), Box::new(current)).map_err(Status::internal)?;
+        self.admit_order(call, Operation::Update, Some(&current), wanted).await?;
+        call.admitted = true;
+        Ok(())
+    }
+}
+
+impl Call<'_> {
+    /// What an applied Scale says of the object itself. Its owner owns the object's replicas, through the subresource.
+    fn scaled(&self, applied: &Value, wanted: &Scale) -> Value {
+        let version = applied.pointer("/metadata/resourceVersion");
+        let metadata = version.map_or_else(|| json!({}), |version| json!({ "resourceVersion": version }));
+        let replicas = wanted.spec.as_ref().and_then(|spec| spec.replicas);
+        let spec = replicas.map_or_else(|| json!({}), |replicas| json!({ "replicas": replicas }));
+        json!({ "apiVersion": self.kind.api_version(), "kind": self.kind.kind, "metadata": metadata, "spec": spec })
+    }
+}
+
+fn check_scale(applied: &Value) -> Result<(), Status> {
+    let text = |name| applied.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if (api_version, kind) == ("autoscaling/v1", "Scale") {
+        return Ok(());
+    }
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    Err(Status::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")))
 }
 
 /// Gives a wanted scale the identity of the current one, where it says nothing else.

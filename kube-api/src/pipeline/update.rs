@@ -55,7 +55,7 @@ impl Pipeline {
         if is_over(&*value) {
             return Ok(self.remove(call, existing, stale));
         }
-        if stored == existing.stored() && !call.is_outdated {
+        if (stored == existing.stored() || only_times_differ(existing, &stored)) && !call.is_outdated {
             return Ok(call.done(existing.clone(), Effect::Unchanged));
         }
         call.submit(value, stored, Expect::Revision(existing.revision()), Effect::Updated, stale)
@@ -75,14 +75,12 @@ impl Pipeline {
 /// Defaults, and what this subresource may not touch put back.
 fn prepare(call: &Call<'_>, existing: &Object, value: &mut Box<dyn AnyResource>) -> Result<(), Status> {
     let old = existing.value().as_any();
-    match (call.rules, &*call.target.subresource) {
-        (None, _) => call.prepare_custom_update(value, existing)?,
-        (Some(rules), "") => {
-            (rules.default)(value.as_any_mut());
-            (rules.prepare_update)(value.as_any_mut(), old);
-        }
-        (Some(rules), "status") => (rules.prepare_status_update)(value.as_any_mut(), old),
-        (Some(_), part) => super::subresource::keep_rest(part, &mut **value, old),
+    let Some(rules) = call.rules else { return call.prepare_custom_update(value, existing) };
+    (rules.default)(value.as_any_mut());
+    match &*call.target.subresource {
+        "" | "scale" => (rules.prepare_update)(value.as_any_mut(), old),
+        "status" => (rules.prepare_status_update)(value.as_any_mut(), old),
+        part => super::subresource::keep_rest(part, &mut **value, old),
     }
     Ok(())
 }
@@ -92,9 +90,8 @@ fn validate(call: &Call<'_>, existing: &Object, value: &dyn AnyResource) -> Erro
     match (call.rules, &*call.target.subresource) {
         (None, _) => call.validate_custom(value, Some(existing)),
         (Some(rules), "status") => (rules.validate_status_update)(new, old),
-        // What these may change, a plain update may not: they are checked by what they keep.
-        (Some(_), "ephemeralcontainers" | "resize" | "finalize" | "approval") => Errors::new(),
-        (Some(rules), _) => (rules.validate_update)(new, old),
+        (Some(rules), "" | "scale") => (rules.validate_update)(new, old),
+        (Some(rules), part) => (rules.validate_part_update)(part, new, old),
     }
 }
 
@@ -122,6 +119,17 @@ fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.self_link = None;
     // Unconditional writes are of the version they were prepared against; encoding drops it again.
     new.resource_version.clone_from(&old.resource_version);
+}
+
+/// Whether a new version is the old one but for the times at which fields were last owned: then nothing need be written.
+fn only_times_differ(existing: &Object, stored: &[u8]) -> bool {
+    // Times are of one length, so most versions are told apart at once.
+    stored.len() == existing.stored().len()
+        && existing.metadata().managed_fields.is_some()
+        && match (serde_json::from_slice(existing.stored()), serde_json::from_slice(stored)) {
+            (Ok(old), Ok(new)) => coracle_core::apply::same_but_times(&old, &new),
+            _ => false,
+        }
 }
 
 /// Whether deletion was asked for and nothing holds the object any longer.

@@ -13,7 +13,7 @@ fn object(yaml: &str) -> Object {
     let age = value.pointer_mut("/metadata").unwrap().as_object_mut().unwrap();
     age.entry("creationTimestamp").or_insert("2026-01-02T21:00:00Z".into());
     let kind =
-        Kinds::builtin().by_kind(value["apiVersion"].as_str().unwrap(), value["kind"].as_str().unwrap()).cloned();
+        Kinds::with_previews().by_kind(value["apiVersion"].as_str().unwrap(), value["kind"].as_str().unwrap()).cloned();
     let kind = kind.unwrap_or_else(|| panic!("no such kind: {yaml}"));
     let decoded = kind.codec.decode(value.to_string().as_bytes()).unwrap();
     Object::transient(kind, decoded).unwrap()
@@ -44,7 +44,7 @@ fn check_pod(rest: &str, expected: Expect) {
 
 #[test]
 fn every_cell_has_its_column() {
-    let kinds = Kinds::builtin();
+    let kinds = Kinds::with_previews();
     for kind in kinds.iter().filter(|kind| kind.is_storage_version()) {
         let json =
             format!(r#"{{"apiVersion":"{}","kind":"{}","metadata":{{"name":"x"}}}}"#, kind.api_version(), kind.kind);
@@ -58,7 +58,7 @@ fn every_cell_has_its_column() {
 
 #[test]
 fn every_description_of_a_field_is_found() {
-    for kind in Kinds::builtin().iter() {
+    for kind in Kinds::with_previews().iter() {
         for column in columns(kind) {
             let is_field = matches!(column.description, Description::Field(..));
             assert!(!is_field || !column.description.text().is_empty(), "{} {}", kind.kind, column.name);

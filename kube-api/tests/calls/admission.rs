@@ -66,7 +66,6 @@ async fn mutating_webhooks_change_and_validating_webhooks_see_it() {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-              "generation": 1,
               "labels": {
                 "app": "web"
               },
@@ -196,7 +195,7 @@ async fn lies_and_failures() {
         "Mutating",
         "",
         wrong,
-        expect!["500 Internal error occurred: invalid type: integer `3`, expected a sequence at line 1 column 228"],
+        expect!["500 Internal error occurred: invalid type: integer `3`, expected a sequence at line 1 column 213"],
     )
     .await;
     let invalid = |asked: &Asked| {
@@ -393,7 +392,7 @@ async fn bad_configurations_are_refused() {
         webhooks[0].sideEffects: Unsupported value: "Some": supported values: "None", "NoneOnDryRun",
         webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds,
         webhooks[0].clientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path],
-        webhooks[0].clientConfig.url: Invalid value: "http://a/b?c": query parameters are not permitted in the URL,
+        webhooks[0].clientConfig.url: Invalid value: "c": query parameters are not permitted in the URL,
         webhooks[0].admissionReviewVersions: Invalid value: ["v2"]: must include at least one of v1, v1beta1]"#]];
     expected.assert_eq(&message.replace(", webhooks", ",\nwebhooks"));
     assert_eq!(code, 422);

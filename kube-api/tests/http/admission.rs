@@ -89,7 +89,7 @@ async fn quotas_say_what_is_exceeded() {
     // What is over or gone makes room, and resizing needs it.
     cluster.merge(&format!("{PODS}/a/status"), &json!({"status": {"phase": "Succeeded"}})).await;
     cluster.post(PODS, &pod("b", asks)).await;
-    let more = json!({"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "2"}}}]}});
+    let more = json!({"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}}]}});
     let headers = [("content-type", "application/strategic-merge-patch+json")];
     let answer = cluster.ask("PATCH", &format!("{PODS}/b/resize"), &headers, more.to_string()).await;
     assert_eq!(

@@ -4,10 +4,12 @@
 mod access;
 mod admission;
 mod audit;
+mod bad_inputs;
 mod custom;
 mod harness;
 mod kube_client;
 mod load;
+mod manifests;
 mod network;
 mod protobuf;
 mod reads;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// `%v` of a decoded JSON value: `map[a:1 b:[x y]]`.
-pub(crate) fn print(value: &Value) -> String {
+pub fn print(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
         Value::String(text) => text.clone(),

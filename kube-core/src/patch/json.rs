@@ -2,7 +2,7 @@
 
 use super::{Error, go};
 use json_patch::{PatchErrorKind, PatchOperation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Longer patches are refused. Source: apiserver `maxJSONPatchOperations`.
 pub(super) const OPERATIONS_MAX: usize = 10_000;
@@ -38,12 +38,52 @@ fn apply(document: &mut Value, operation: &Value) -> Result<(), String> {
         return Err(format!("{kind} operation failed to decode from: operation, missing from field: missing value"));
     }
     let mut operation = operation.clone();
-    if let (Some(members), "add" | "replace" | "test") = (operation.as_object_mut(), kind) {
-        members.entry("value").or_insert(Value::Null);
+    if let Some(members) = operation.as_object_mut() {
+        if matches!(kind, "add" | "replace" | "test") {
+            members.entry("value").or_insert(Value::Null);
+        }
+        if let Some(Value::String(from)) = members.get_mut("from") {
+            *from = counted_from_front(document, from, false);
+        }
+        // What moves is gone from its old place before its new place is looked for.
+        let left = if kind == "move" && path.contains("/-") { without(document, members.get("from")) } else { None };
+        if let Some(Value::String(path)) = members.get_mut("path") {
+            let adds = matches!(kind, "add" | "move" | "copy");
+            *path = counted_from_front(left.as_ref().unwrap_or(document), path, adds);
+        }
     }
     let operation: PatchOperation = serde_json::from_value(operation).map_err(|_| missing(kind, "path", path))?;
     json_patch::patch_unsafe(document, std::slice::from_ref(&operation))
         .map_err(|error| explain(document, &operation, &error.kind))
+}
+
+fn without(document: &Value, path: Option<&Value>) -> Option<Value> {
+    let removal = serde_json::from_value(json!({ "op": "remove", "path": path? })).ok()?;
+    let mut left = document.clone();
+    json_patch::patch_unsafe(&mut left, &[removal]).ok()?;
+    Some(left)
+}
+
+/// The path with indexes that count from a list's end, as `-1` does, counted from its front. Where an item is added, `-1` is the
+/// place behind the last. Indexes that lead nowhere stay, to be refused.
+fn counted_from_front(document: &Value, path: &str, adds: bool) -> String {
+    if !path.starts_with('/') || !path.contains("/-") {
+        return path.to_owned();
+    }
+    let mut at = Some(document);
+    let mut counted = String::with_capacity(path.len());
+    let mut steps = path.split('/').skip(1).peekable();
+    while let Some(step) = steps.next() {
+        let list = at.and_then(Value::as_array);
+        let places = list.map(|list| list.len() + usize::from(adds && steps.peek().is_none()));
+        let back = step.strip_prefix('-').and_then(|back| back.parse::<usize>().ok()).filter(|back| *back > 0);
+        let front = places.zip(back).and_then(|(places, back)| places.checked_sub(back)).map(|index| index.to_string());
+        let step = front.as_deref().unwrap_or(step);
+        counted.push('/');
+        counted.push_str(step);
+        at = at.and_then(|at| at.pointer(&format!("/{step}")));
+    }
+    counted
 }
 
 fn missing(kind: &str, what: &str, path: &str) -> String {

@@ -8,7 +8,7 @@ mod json;
 mod lists;
 mod strategic;
 
-pub(crate) use go::print as go_print;
+pub use go::print as go_print;
 pub use json::json;
 pub use strategic::strategic;
 

@@ -341,3 +341,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn indexes_of_a_json_patch_count_from_the_end() {
+    let check = |patch: Value, expected: Result<Value, &str>| {
+        let mut object = value!({"l": [1, 2, {"m": [3, 4]}]});
+        let result = super::json(&mut object, &value!([patch])).map(|()| object);
+        assert_eq!(result.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+    };
+    check(value!({"op": "remove", "path": "/l/-1"}), Ok(value!({"l": [1, 2]})));
+    check(value!({"op": "replace", "path": "/l/-3", "value": 0}), Ok(value!({"l": [0, 2, {"m": [3, 4]}]})));
+    check(value!({"op": "add", "path": "/l/-1", "value": 0}), Ok(value!({"l": [1, 2, {"m": [3, 4]}, 0]})));
+    check(value!({"op": "add", "path": "/l/-4", "value": 0}), Ok(value!({"l": [0, 1, 2, {"m": [3, 4]}]})));
+    check(value!({"op": "remove", "path": "/l/-1/m/-2"}), Ok(value!({"l": [1, 2, {"m": [4]}]})));
+    check(value!({"op": "move", "from": "/l/-3", "path": "/l/-1"}), Ok(value!({"l": [2, {"m": [3, 4]}, 1]})));
+    check(
+        value!({"op": "remove", "path": "/l/-4"}),
+        Err("error in remove for path: '/l/-4': Unable to access invalid index: -4: invalid index referenced"),
+    );
+}

@@ -143,7 +143,7 @@ fn the_table_is_complete() {
         paths.dedup();
         assert_eq!(paths.len(), message.fields.len(), "{definition}");
     }
-    for kind in Kinds::builtin().iter() {
+    for kind in Kinds::with_previews().iter() {
         let bodies = kind
             .subresources
             .iter()

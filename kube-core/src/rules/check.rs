@@ -3,6 +3,7 @@
 use super::same;
 use crate::field::{Errors, Json, Path, format};
 use crate::quantity::{Quantity, QuantityText};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -29,10 +30,25 @@ pub(super) fn asks_nothing(selector: &LabelSelector) -> bool {
     is_empty(&selector.match_labels) && items(&selector.match_expressions).is_empty()
 }
 
+/// Whether a selector is not there, or `{}`.
+pub(super) fn is_absent(selector: &LabelSelector) -> bool {
+    *selector == LabelSelector::default()
+}
+
 /// Whether an earlier item of a list has the same key. For the short lists of the API this beats building a set.
 pub(super) fn is_repeated<T, K: PartialEq>(list: &[T], index: usize, key: impl Fn(&T) -> K) -> bool {
     let mut earlier = list.iter().take(index);
     list.get(index).is_some_and(|item| earlier.any(|other| key(other) == key(item)))
+}
+
+/// Whether an earlier item of a list is the same.
+pub(super) fn is_seen<T: PartialEq>(list: &[T], index: usize) -> bool {
+    list.get(index).is_some_and(|item| list.iter().take(index).any(|earlier| earlier == item))
+}
+
+/// Whether bytes are absent or empty.
+pub(super) fn is_empty_bytes(bytes: &Option<ByteString>) -> bool {
+    bytes.as_ref().is_none_or(|bytes| bytes.0.is_empty())
 }
 
 /// The number in front of the `%` of a percentage, or the plain number. Upstream's reading: other texts count as 0.
@@ -141,6 +157,14 @@ impl Errors {
         self.invalid_each(path, port, format::port_number(port.into()));
     }
 
+    /// The port of a service that the API server calls.
+    pub(super) fn port_of_service(&mut self, path: &Path, port: i32) {
+        let messages = format::port_number(port.into());
+        if !messages.is_empty() {
+            self.invalid(path, port, format!("port is not valid: {}", messages.join(", ")));
+        }
+    }
+
     /// A port by number or by name.
     pub(super) fn port_or_name(&mut self, path: &Path, port: &IntOrString) {
         match port {
@@ -226,6 +250,17 @@ impl Errors {
             self.selector_operator(&path, &expression.operator, values);
             self.qualified_name(&path.field("key"), &expression.key);
             self.label_values(&path.field("values"), values);
+        }
+    }
+
+    /// The selector that a workload must have. One that is absent and one that is empty look alike here; the message is that
+    /// for the former, which is what happens to people.
+    pub(super) fn workload_selector(&mut self, path: &Path, selector: &LabelSelector, owner: &str) {
+        self.label_selector(path, Some(selector));
+        if is_absent(selector) {
+            self.required(path, "");
+        } else if asks_nothing(selector) {
+            self.invalid(path, Json(selector), format!("empty selector is invalid for {owner}"));
         }
     }
 

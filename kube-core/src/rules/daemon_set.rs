@@ -1,6 +1,6 @@
 //! DaemonSet.
 
-use super::check::{asks_nothing, int_or_percent_value, text};
+use super::check::{asks_nothing, int_or_percent_value, is_absent, text};
 use super::{Ruled, deployment, fill, pod_template, spec_and_status};
 use crate::field::{Errors, Json, Path};
 use crate::selector::label_selector_matches;
@@ -49,9 +49,10 @@ impl Ruled for DaemonSet {
 fn validate_spec(spec: &DaemonSetSpec, path: &Path, errors: &mut Errors) {
     errors.label_selector(&path.field("selector"), Some(&spec.selector));
     let template_path = path.field("template");
-    let selected = label_selector_matches(&spec.selector, pod_template::labels(&spec.template));
+    let selected =
+        !is_absent(&spec.selector) && label_selector_matches(&spec.selector, pod_template::labels(&spec.template));
     pod_template::validate_selected(&spec.template, selected, &template_path, errors);
-    if asks_nothing(&spec.selector) {
+    if !is_absent(&spec.selector) && asks_nothing(&spec.selector) {
         let message = "empty selector is invalid for daemonset";
         errors.invalid(&path.field("selector"), Json(&spec.selector), message);
     }

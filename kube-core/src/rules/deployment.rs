@@ -1,6 +1,6 @@
 //! Deployment.
 
-use super::check::{asks_nothing, int_or_percent_value, text};
+use super::check::{int_or_percent_value, is_absent, text};
 use super::{Ruled, fill, pod_template, replica_set, same};
 use crate::field::{Errors, Json, Path};
 use crate::selector::label_selector_matches;
@@ -70,13 +70,10 @@ fn quarter() -> IntOrString {
 
 fn validate_spec(spec: &DeploymentSpec, path: &Path, errors: &mut Errors) {
     errors.non_negative(&path.field("replicas"), spec.replicas);
-    errors.label_selector(&path.field("selector"), Some(&spec.selector));
-    if asks_nothing(&spec.selector) {
-        let message = "empty selector is invalid for deployment";
-        errors.invalid(&path.field("selector"), Json(&spec.selector), message);
-    }
+    errors.workload_selector(&path.field("selector"), &spec.selector, "deployment");
     let template_path = path.field("template");
-    let selected = label_selector_matches(&spec.selector, pod_template::labels(&spec.template));
+    let selected =
+        !is_absent(&spec.selector) && label_selector_matches(&spec.selector, pod_template::labels(&spec.template));
     pod_template::validate_selected(&spec.template, selected, &template_path, errors);
     pod_template::validate(&spec.template, &template_path, errors);
     pod_template::validate_runs_forever(&spec.template, "ReplicaSet", &template_path, errors);

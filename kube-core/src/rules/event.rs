@@ -42,11 +42,7 @@ impl Ruled for Event {
 impl Ruled for NewEvent {
     fn validate(&self, errors: &mut Errors) {
         validate_common(&common_of_new(self), errors);
-        if let Some(series) = &self.series
-            && series.count < 2
-        {
-            errors.invalid(&Path::new("series.count"), "", "should be at least 2");
-        }
+        validate_series(self, errors);
         if self.event_time.is_none() {
             errors.required(&Path::new("eventTime"), "");
         }
@@ -69,15 +65,29 @@ impl Ruled for NewEvent {
 
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
         validate_common(&common_of_new(self), errors);
+        if self.series != old.series {
+            validate_series(self, errors);
+        }
         errors.immutable(&Path::new("involvedObject"), &self.regarding, &old.regarding);
         errors.immutable(&Path::new("reason"), &self.reason, &old.reason);
         errors.immutable(&Path::new("message"), &self.note, &old.note);
+        errors.immutable(&Path::new("source"), &self.deprecated_source, &old.deprecated_source);
+        let (first, last) = (&self.deprecated_first_timestamp, &self.deprecated_last_timestamp);
+        errors.immutable(&Path::new("firstTimestamp"), first, &old.deprecated_first_timestamp);
+        errors.immutable(&Path::new("lastTimestamp"), last, &old.deprecated_last_timestamp);
+        errors.immutable(&Path::new("count"), &self.deprecated_count, &old.deprecated_count);
         errors.immutable(&Path::new("type"), &self.type_, &old.type_);
         errors.immutable(&Path::new("eventTime"), &self.event_time, &old.event_time);
         errors.immutable(&Path::new("action"), &self.action, &old.action);
         errors.immutable(&Path::new("related"), &self.related, &old.related);
         errors.immutable(&Path::new("reportingController"), &self.reporting_controller, &old.reporting_controller);
         errors.immutable(&Path::new("reportingInstance"), &self.reporting_instance, &old.reporting_instance);
+    }
+}
+
+fn validate_series(event: &NewEvent, errors: &mut Errors) {
+    if event.series.as_ref().is_some_and(|series| series.count < 2) {
+        errors.invalid(&Path::new("series.count"), "", "should be at least 2");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vocabulary of defaults. An empty string and a zero count as absent where upstream's types cannot tell.
 
 use crate::quantity::{Quantity, QuantityText};
+use k8s_openapi::api::core::v1::AzureDiskVolumeSource;
 use std::collections::BTreeMap;
 
 /// A list of amounts by resource name.
@@ -41,7 +42,8 @@ pub(super) fn canonical_amounts(list: Option<&mut ResourceList>) {
     list.into_iter().flatten().for_each(|(_, amount)| canonical_amount(amount));
 }
 
-fn canonical_amount(amount: &mut QuantityText) {
+/// Writes an amount canonically.
+pub(super) fn canonical_amount(amount: &mut QuantityText) {
     let Ok(quantity) = Quantity::try_from(&*amount) else { return };
     let rounded = quantity.round_up_to_milli();
     if rounded.nano() != quantity.nano() {
@@ -49,4 +51,12 @@ fn canonical_amount(amount: &mut QuantityText) {
     } else if let Ok(std::borrow::Cow::Owned(text)) = crate::quantity::canonical(&amount.0) {
         amount.0 = text;
     }
+}
+
+/// Fills in what a disk of Azure leaves out.
+pub(super) fn azure_disk(disk: &mut AzureDiskVolumeSource) {
+    value(&mut disk.caching_mode, "ReadWrite".to_owned());
+    value(&mut disk.kind, "Shared".to_owned());
+    value(&mut disk.fs_type, "ext4".to_owned());
+    value(&mut disk.read_only, false);
 }

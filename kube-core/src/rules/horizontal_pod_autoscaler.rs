@@ -1,8 +1,10 @@
-//! HorizontalPodAutoscaler, v1 and v2. Of metrics: that each has the source its type names, and only that.
+//! HorizontalPodAutoscaler, v1 and v2. What its metrics measure is in `metrics`.
+
+mod metrics;
 
 use super::check::{items, text};
 use super::{Ruled, fill, status_apart};
-use crate::field::{Errors, Path, format};
+use crate::field::{Errors, Path};
 use k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler as V1;
 use k8s_openapi::api::autoscaling::v2::{
     HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler as V2, MetricSpec, MetricTarget, ResourceMetricSource,
@@ -31,6 +33,12 @@ impl Ruled for V1 {
             &SPEC.field("scaleTargetRef"),
             errors,
         );
+    }
+
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        if let Some(status) = &self.status {
+            validate_status(Some(status.current_replicas), status.desired_replicas, errors);
+        }
     }
 }
 
@@ -63,7 +71,7 @@ impl Ruled for V2 {
             errors,
         );
         for (index, metric) in items(&spec.metrics).iter().enumerate() {
-            validate_metric(metric, &SPEC.field("metrics").index(index), errors);
+            metrics::validate(metric, &SPEC.field("metrics").index(index), errors);
         }
         if let Some(behavior) = &spec.behavior {
             let path = SPEC.field("behavior");
@@ -74,6 +82,17 @@ impl Ruled for V2 {
             }
         }
     }
+
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        if let Some(status) = &self.status {
+            validate_status(status.current_replicas, status.desired_replicas, errors);
+        }
+    }
+}
+
+fn validate_status(current: Option<i32>, desired: i32, errors: &mut Errors) {
+    errors.non_negative(&Path::new("status.currentReplicas"), current);
+    errors.non_negative(&Path::new("status.desiredReplicas"), desired);
 }
 
 fn cpu_utilization() -> MetricSpec {
@@ -118,37 +137,11 @@ fn validate_replicas(least: Option<i32>, most: i32, sees_demand: bool, errors: &
 }
 
 fn validate_reference(kind: &str, name: &str, api_version: &str, path: &Path, errors: &mut Errors) {
-    for (field, value) in [("kind", kind), ("name", name)] {
-        if errors.given(&path.field(field), value) {
-            errors.invalid_each(&path.field(field), value, format::path_segment(value));
-        }
-    }
+    errors.given_path_segment(&path.field("kind"), kind);
+    errors.given_path_segment(&path.field("name"), name);
     if api_version.matches('/').count() > 1 {
         let message = std::format!("unexpected GroupVersion string: {api_version}");
         errors.invalid(&path.field("apiVersion"), api_version, message);
-    }
-}
-
-fn validate_metric(metric: &MetricSpec, path: &Path, errors: &mut Errors) {
-    const TYPES: &[&str] = &["ContainerResource", "External", "Object", "Pods", "Resource"];
-    let sources = [
-        ("Object", "object", metric.object.is_some()),
-        ("External", "external", metric.external.is_some()),
-        ("Pods", "pods", metric.pods.is_some()),
-        ("Resource", "resource", metric.resource.is_some()),
-        ("ContainerResource", "containerResource", metric.container_resource.is_some()),
-    ];
-    if metric.type_.is_empty() {
-        errors.required(&path.field("type"), "must specify a metric source type");
-    }
-    errors.one_of(&path.field("type"), &metric.type_, TYPES);
-    for (kind, field, given) in sources {
-        if kind == metric.type_ && !given {
-            errors.required(&path.field(field), "must populate information for the given metric source");
-        }
-        if kind != metric.type_ && given {
-            errors.forbidden(&path.field(field), "must populate the given metric source only");
-        }
     }
 }
 

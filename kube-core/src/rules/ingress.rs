@@ -4,8 +4,8 @@ use super::check::{items, text};
 use super::{Ruled, fill, spec_and_status, spec_only};
 use crate::field::{Errors, Json, Path, format};
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressClassParametersReference, IngressRule,
-    IngressServiceBackend, IngressSpec, IngressTLS,
+    HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressClassParametersReference,
+    IngressLoadBalancerIngress, IngressRule, IngressServiceBackend, IngressSpec, IngressTLS,
 };
 
 const CONTROLLER_BYTES_MAX: usize = 250;
@@ -30,6 +30,29 @@ impl Ruled for Ingress {
     fn validate_update(&self, _old: &Self, errors: &mut Errors) {
         validate_spec(self.spec.as_ref().unwrap_or(&IngressSpec::default()), &Path::new("spec"), errors);
     }
+
+    fn validate_status_update(&self, old: &Self, errors: &mut Errors) {
+        let before = balancers_of(old);
+        for (index, balancer) in balancers_of(self).iter().enumerate() {
+            let path = Path::new("status.loadBalancer.ingress");
+            let path = path.index(index);
+            let (ip, hostname) = (text(&balancer.ip), text(&balancer.hostname));
+            if !ip.is_empty() && !before.iter().any(|before| text(&before.ip) == ip) {
+                errors.ip_address(&path.field("ip"), ip);
+            }
+            if !hostname.is_empty() {
+                errors.dns_subdomain(&path.field("hostname"), hostname);
+                if hostname.parse::<std::net::IpAddr>().is_ok() {
+                    errors.invalid(&path.field("hostname"), hostname, "must be a DNS name, not an IP address");
+                }
+            }
+        }
+    }
+}
+
+fn balancers_of(ingress: &Ingress) -> &[IngressLoadBalancerIngress] {
+    let balancer = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    balancer.map_or(&[], |balancer| items(&balancer.ingress))
 }
 
 fn validate_spec(spec: &IngressSpec, path: &Path, errors: &mut Errors) {
@@ -144,11 +167,8 @@ fn validate_reference(group: Option<&str>, kind: &str, name: &str, path: &Path, 
     if let Some(group) = group {
         errors.dns_subdomain(&path.field("apiGroup"), group);
     }
-    for (field, value) in [("kind", kind), ("name", name)] {
-        if errors.given(&path.field(field), value) {
-            errors.invalid_each(&path.field(field), value, format::path_segment(value));
-        }
-    }
+    errors.given_path_segment(&path.field("kind"), kind);
+    errors.given_path_segment(&path.field("name"), name);
 }
 
 impl Ruled for IngressClass {
@@ -163,10 +183,10 @@ impl Ruled for IngressClass {
     fn validate(&self, errors: &mut Errors) {
         let path = Path::new("spec");
         let controller = self.spec.as_ref().map_or("", |spec| text(&spec.controller));
-        errors.domain_prefixed_path(&path.field("controller"), controller);
         if controller.len() > CONTROLLER_BYTES_MAX {
             errors.too_long(&path.field("controller"), CONTROLLER_BYTES_MAX);
         }
+        errors.domain_prefixed_path(&path.field("controller"), controller);
         if let Some(parameters) = self.spec.as_ref().and_then(|spec| spec.parameters.as_ref()) {
             validate_parameters(parameters, &path.field("parameters"), errors);
         }

@@ -1,7 +1,8 @@
-//! LimitRange. The ratio of limit to request is checked to be one at least, not against minimum and maximum.
+//! LimitRange.
 
 use super::Ruled;
 use super::fill::{self, ResourceList};
+use super::resources::allows_overcommit;
 use crate::field::{Errors, Path};
 use crate::quantity::Quantity;
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
@@ -82,8 +83,10 @@ fn validate_limit(limit: &LimitRangeItem, path: &Path, errors: &mut Errors) {
 
 /// Minimum, default request, default and maximum of a resource must be in this order.
 fn validate_order(limit: &LimitRangeItem, path: &Path, errors: &mut Errors) {
-    let (least, request) = (("min", "min", &limit.min), ("defaultRequest", "default request", &limit.default_request));
-    let (default, most) = (("default", "default", &limit.default), ("max", "max", &limit.max));
+    let is_pod = limit.type_ == "Pod";
+    let (given_request, given_default) = if is_pod { (&None, &None) } else { (&limit.default_request, &limit.default) };
+    let (least, request) = (("min", "min", &limit.min), ("defaultRequest", "default request", given_request));
+    let (default, most) = (("default", "default", given_default), ("max", "max", &limit.max));
     // The field that the error names, and the smaller and larger side with the words for them.
     for (field, smaller, larger, larger_words) in [
         ("min", least, most, "max value"),
@@ -106,12 +109,35 @@ fn validate_order(limit: &LimitRangeItem, path: &Path, errors: &mut Errors) {
             }
         }
     }
+    validate_ratios(limit, &path.field("maxLimitRequestRatio"), errors);
+    let path = path.field("defaultRequest");
+    for (name, default) in limit.default.iter().flatten().filter(|(name, _)| !allows_overcommit(name)) {
+        let request = limit.default_request.as_ref().and_then(|list| list.get(name)).map(Quantity::try_from);
+        let (Ok(default), Some(Ok(request))) = (Quantity::try_from(default), request) else { continue };
+        if default != request {
+            let message = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+            errors.invalid(&path.key(name), request.to_string(), message);
+        }
+    }
+}
+
+/// A ratio of limit to request must be one at least, and one that minimum and maximum leave room for.
+fn validate_ratios(limit: &LimitRangeItem, path: &Path, errors: &mut Errors) {
+    let of = |list: &Option<ResourceList>, name: &str| list.as_ref()?.get(name)?.try_into().ok();
     for (name, ratio) in limit.max_limit_request_ratio.iter().flatten() {
-        if let Ok(ratio) = Quantity::try_from(ratio)
-            && ratio < Quantity::from_milli(1000)
-        {
-            let message = format!("ratio {ratio} is less than 1");
-            errors.invalid(&path.field("maxLimitRequestRatio").key(name), ratio.to_string(), message);
+        let Ok(ratio) = Quantity::try_from(ratio) else { continue };
+        if ratio < Quantity::from_milli(1000) {
+            errors.invalid(&path.key(name), ratio.to_string(), format!("ratio {ratio} is less than 1"));
+        }
+        let (Some(least), Some(most)): (Option<Quantity>, Option<Quantity>) =
+            (of(&limit.min, name), of(&limit.max, name))
+        else {
+            continue;
+        };
+        let widest = most.milli_value() as f64 / least.milli_value() as f64;
+        if ratio.milli_value() as f64 / 1000.0 > widest {
+            let message = format!("ratio {ratio} is greater than max/min = {widest:.6}");
+            errors.invalid(&path.key(name), ratio.to_string(), message);
         }
     }
 }

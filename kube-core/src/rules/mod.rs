@@ -6,50 +6,59 @@
 //! - [`Ruled`]: the form of a kind's rules; every method has a default that asks nothing
 //! - [`Rules`], [`lookup`]: the same without types, for a generic pipeline
 //! - [`metadata`]: the rules of every object's metadata
-//! - `check`: the vocabulary of validation; `fill`: the vocabulary of defaults; `same`: equality as upstream sees it
-//! - `resources`, `pod_spec`, `pod_template`: definitions that several kinds share
+//! - `check`, `names`, `conditions`: the vocabulary of validation; `fill`: of defaults; `same`: equality as upstream sees it
+//! - `resources`, `pod_spec`, `pod_template`, `volume_sources`, `matching`: definitions that several kinds share
 //!
 //! A write goes: `default`, (admission of a new object), `prepare_*`, (admission of a change), `validate*`. Messages are upstream's to the letter, except where upstream
 //! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out, and where it shows a whole struct in
 //! its internal Go form, which appears here as the API's JSON.
 //!
-//! Depth. As deep as upstream but for what the file's first comment says: Pod and its template, ReplicationController, ReplicaSet,
-//! Deployment, StatefulSet, DaemonSet, Job, CronJob, Service, Endpoints, EndpointSlice, ConfigMap, Secret, Namespace,
-//! Node, ServiceAccount, Event (core), Lease, PodDisruptionBudget, PriorityClass, StorageClass, NetworkPolicy, RBAC,
-//! ControllerRevision, RuntimeClass. The most common checks: Event (events.k8s.io), PersistentVolume,
-//! PersistentVolumeClaim, Ingress, IngressClass, HorizontalPodAutoscaler, LimitRange, ResourceQuota. Webhook configurations and
-//! APIService: all but match conditions. Metadata only (and the usual
-//! care of spec, status and generation): the kinds listed in `plain`.
+//! Depth. Every kind that is kept is checked as deeply as upstream does, but for what its file's first comment says. Expressions
+//! (CEL) are checked for being there; who evaluates them compiles them. Rules that only let old objects pass which older
+//! servers wrote are left out, since there are none.
 //!
 //! Source: `pkg/apis/*/v1/defaults.go`, `pkg/apis/*/validation`, `pkg/registry/*/strategy.go`.
 
+mod admission_policy;
+mod api_service;
+mod certificate_signing_request;
 mod check;
+mod conditions;
 mod config_map;
 mod controller_revision;
 mod cron_job;
+mod csi_driver;
+mod csi_node;
+mod csi_storage_capacity;
 mod daemon_set;
 mod deployment;
+mod devices;
 mod endpoint_slice;
 mod endpoints;
 mod event;
 mod fill;
+mod flow_schema;
 mod horizontal_pod_autoscaler;
 mod ingress;
+mod ip_address;
 mod job;
 mod lease;
 mod limit_range;
+mod matching;
 pub mod metadata;
+mod names;
 mod namespace;
 mod network_policy;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
-mod plain;
 mod pod;
 mod pod_disruption_budget;
+mod pod_parts;
 mod pod_spec;
 mod pod_template;
 mod priority_class;
+mod priority_level_configuration;
 mod rbac;
 mod replica_set;
 mod replication_controller;
@@ -60,12 +69,17 @@ mod same;
 mod scale;
 mod secret;
 mod service;
+mod service_account;
+mod service_cidr;
 mod service_ips;
 mod stateful_set;
 mod storage_class;
 mod table;
 #[cfg(test)]
 mod tests;
+mod volume_attachment;
+mod volume_attributes_class;
+mod volume_sources;
 mod webhooks;
 
 pub use pod::quality_of_service;
@@ -98,6 +112,9 @@ pub trait Ruled: Resource<Scope: Scoped> + Metadata<Ty = ObjectMeta> + Sized + '
 
     /// Checks a change of the status.
     fn validate_status_update(&self, _old: &Self, _errors: &mut Errors) {}
+
+    /// Checks a change through another subresource than the status, which may change what a plain update may not.
+    fn validate_part_update(&self, _part: &str, _old: &Self, _errors: &mut Errors) {}
 
     /// Takes away what a creator may not set, and adds what the server sets.
     fn prepare_create(&mut self) {}

@@ -1,9 +1,9 @@
-//! PersistentVolumeClaim. Data sources are not checked.
+//! PersistentVolumeClaim.
 
 use super::check::{items, text};
 use super::persistent_volume::validate_access_modes;
 use super::{Ruled, fill, pod_spec, same};
-use crate::field::{Errors, Path};
+use crate::field::{Errors, Path, format};
 use crate::quantity::{Quantity, QuantityText};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
 
@@ -17,8 +17,8 @@ impl Ruled for PersistentVolumeClaim {
     }
 
     fn validate(&self, errors: &mut Errors) {
-        let Some(spec) = &self.spec else { return errors.required(&SPEC, "") };
-        validate_spec(spec, &SPEC, errors);
+        let none = PersistentVolumeClaimSpec::default();
+        validate_spec(self.spec.as_ref().unwrap_or(&none), &SPEC, errors);
     }
 
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
@@ -32,6 +32,16 @@ impl Ruled for PersistentVolumeClaim {
         let capacity = old.status.as_ref().and_then(|status| status.capacity.as_ref()).and_then(|it| it.get(STORAGE));
         validate_size_update(requested(new_spec), requested(old_spec), capacity, errors);
         errors.immutable(&Path::new("volumeMode"), &new_spec.volume_mode, &old_spec.volume_mode);
+        validate_attributes_class_update(new_spec, old_spec, old.status.as_ref(), errors);
+    }
+
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        if self.spec.as_ref().is_none_or(|spec| items(&spec.access_modes).is_empty()) {
+            errors.required(&Path::new("Spec.accessModes"), "");
+        }
+        if let Some(status) = &self.status {
+            validate_status(status, &Path::new("status"), errors);
+        }
     }
 
     fn prepare_create(&mut self) {
@@ -72,6 +82,98 @@ pub(super) fn validate_spec(spec: &PersistentVolumeClaimSpec, path: &Path, error
         }
     }
     errors.any_of(&path.field("volumeMode"), &spec.volume_mode, &["Block", "Filesystem"]);
+    validate_data_sources(spec, path, errors);
+}
+
+/// What a claim's volume is filled from: `dataSource`, and its newer form that may look into other namespaces.
+fn validate_data_sources(spec: &PersistentVolumeClaimSpec, path: &Path, errors: &mut Errors) {
+    let (old, new) = (spec.data_source.as_ref(), spec.data_source_ref.as_ref());
+    if let Some(source) = old {
+        let group = text(&source.api_group);
+        validate_data_source(group, &source.kind, &source.name, &path.field("dataSource"), errors);
+    }
+    let Some(source) = new else { return };
+    let (at, namespace) = (path.field("dataSourceRef"), text(&source.namespace));
+    validate_data_source(text(&source.api_group), &source.kind, &source.name, &at, errors);
+    if !namespace.is_empty() {
+        errors.dns_label(&at.field("namespace"), namespace);
+    }
+    let Some(old) = old else { return };
+    // Upstream shows the path of the field as the bad value, and its fields as a struct's.
+    let shown = path.field("dataSource").to_string();
+    if !namespace.is_empty() {
+        errors.invalid(path, shown, "may not be specified when dataSourceRef.namespace is specified");
+    } else if (&old.api_group, &old.kind, &old.name) != (&source.api_group, &source.kind, &source.name) {
+        errors.invalid(path, shown, "must match dataSourceRef");
+    }
+}
+
+fn validate_data_source(group: &str, kind: &str, name: &str, path: &Path, errors: &mut Errors) {
+    errors.given(&path.field("name"), name);
+    errors.given(&path.field("kind"), kind);
+    if !group.is_empty() {
+        errors.dns_subdomain(&path.field("apiGroup"), group);
+    } else if kind != "PersistentVolumeClaim" {
+        errors.invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
+    }
+}
+
+const RESIZE_STATES: &[&str] = &[
+    "ControllerResizeInProgress",
+    "ControllerResizeInfeasible",
+    "NodeResizeInProgress",
+    "NodeResizeInfeasible",
+    "NodeResizePending",
+];
+
+fn validate_status(status: &PersistentVolumeClaimStatus, path: &Path, errors: &mut Errors) {
+    for (name, text) in status.capacity.iter().flatten() {
+        let path = path.field("capacity");
+        if let Some(amount) = errors.quantity(&path.key(name), text).filter(|amount| amount.value() < 0) {
+            errors.invalid(&path.key(name), amount.value(), "must be a valid resource quantity");
+        }
+    }
+    for (name, state) in status.allocated_resource_statuses.iter().flatten() {
+        let path = path.field("allocatedResourceStatuses");
+        validate_resource_key(name, &path, errors);
+        if !RESIZE_STATES.contains(&state.as_str()) {
+            errors.not_supported(&path, name, RESIZE_STATES);
+        }
+    }
+    for (name, amount) in status.allocated_resources.iter().flatten() {
+        let path = path.field("allocatedResources");
+        validate_resource_key(name, &path, errors);
+        errors.non_negative_quantity(&path.key(name), amount);
+    }
+}
+
+/// Of Kubernetes' own resources, a claim has storage only.
+fn validate_resource_key(name: &str, path: &Path, errors: &mut Errors) {
+    let messages = format::label_key(name);
+    if messages.is_empty() && super::resources::is_native(name) {
+        errors.one_of(path, name, &[STORAGE]);
+    }
+    errors.invalid_each(path, name, messages);
+}
+
+/// A class of attributes, once in force, may be changed but not taken away.
+fn validate_attributes_class_update(
+    new: &PersistentVolumeClaimSpec,
+    old: &PersistentVolumeClaimSpec,
+    status: Option<&PersistentVolumeClaimStatus>,
+    errors: &mut Errors,
+) {
+    let in_force = status.is_some_and(|status| status.current_volume_attributes_class_name.is_some());
+    if new.volume_attributes_class_name == old.volume_attributes_class_name || !in_force {
+        return;
+    }
+    let what = match new.volume_attributes_class_name.as_deref() {
+        None => "nil",
+        Some("") => "empty string",
+        Some(_) => return,
+    };
+    let message = std::format!("update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil");
+    errors.forbidden(&SPEC.field("volumeAttributesClassName"), message);
 }
 
 fn requested(spec: &PersistentVolumeClaimSpec) -> Option<&QuantityText> {

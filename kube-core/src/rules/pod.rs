@@ -1,11 +1,11 @@
 //! Pod. Upstream: `ValidatePodCreate`, `ValidatePodUpdate`, `ValidatePodStatusUpdate`, `registry/core/pod/strategy.go`.
 //!
-//! Updates through the subresources `ephemeralcontainers` and `resize` have rules of their own and are not here. Of a status,
-//! the states of containers and `podIPs` are not checked.
+//! Updates through the subresources `ephemeralcontainers` and `resize` are in `pod_parts`. Of a status, the states of containers
+//! and `podIPs` are not checked.
 
 use super::check::{items, text};
 use super::pod_spec::{container, defaults, scheduling};
-use super::{Ruled, fill, pod_spec, same};
+use super::{Ruled, fill, pod_parts, pod_spec, same};
 use crate::field::{Errors, Path, format};
 use crate::quantity::Quantity;
 use crate::selector::Labels;
@@ -46,6 +46,10 @@ impl Ruled for Pod {
     fn validate_status_update(&self, old: &Self, errors: &mut Errors) {
         let none = PodStatus::default();
         validate_status(self, self.status.as_ref().unwrap_or(&none), old.status.as_ref().unwrap_or(&none), errors);
+    }
+
+    fn validate_part_update(&self, part: &str, old: &Self, errors: &mut Errors) {
+        pod_parts::validate(part, self, old, errors);
     }
 
     fn prepare_create(&mut self) {

@@ -1,8 +1,8 @@
 //! ReplicaSet.
 
-use super::check::asks_nothing;
+use super::check::is_absent;
 use super::{Ruled, fill, pod_template, spec_and_status};
-use crate::field::{Errors, Json, Path};
+use crate::field::{Errors, Path};
 use crate::selector::label_selector_matches;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec, ReplicaSetStatus};
 
@@ -40,14 +40,10 @@ impl Ruled for ReplicaSet {
 fn validate_spec(spec: &ReplicaSetSpec, path: &Path, errors: &mut Errors) {
     errors.non_negative(&path.field("replicas"), spec.replicas);
     errors.non_negative(&path.field("minReadySeconds"), spec.min_ready_seconds);
-    errors.label_selector(&path.field("selector"), Some(&spec.selector));
-    if asks_nothing(&spec.selector) {
-        let message = "empty selector is invalid for deployment";
-        errors.invalid(&path.field("selector"), Json(&spec.selector), message);
-    }
+    errors.workload_selector(&path.field("selector"), &spec.selector, "deployment");
     let path = path.field("template");
     let Some(template) = &spec.template else { return errors.required(&path, "") };
-    let selected = label_selector_matches(&spec.selector, pod_template::labels(template));
+    let selected = !is_absent(&spec.selector) && label_selector_matches(&spec.selector, pod_template::labels(template));
     pod_template::validate_selected(template, selected, &path, errors);
     pod_template::validate(template, &path, errors);
     pod_template::validate_runs_forever(template, "ReplicaSet", &path, errors);

@@ -11,7 +11,6 @@ impl Ruled for ReplicationController {
     fn fill_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
         fill::value(&mut spec.replicas, 1);
-        fill::value(&mut spec.min_ready_seconds, 0);
         let Some(template) = &mut spec.template else { return };
         pod_template::fill(template);
         let Some(labels) = pod_template::labels(template) else { return };

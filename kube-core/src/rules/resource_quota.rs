@@ -1,9 +1,10 @@
-//! ResourceQuota. Which resources a scope fits is not checked, nor scope selectors.
+//! ResourceQuota.
 
 use super::check::items;
+use super::resources::{is_quota_resource, scope_fits};
 use super::{Ruled, fill, same, status_apart};
 use crate::field::{Errors, Json, Path};
-use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaSpec};
+use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement};
 
 const SCOPES: &[&str] = &[
     "Terminating",
@@ -66,14 +67,73 @@ fn validate_spec(spec: &ResourceQuotaSpec, path: &Path, errors: &mut Errors) {
         errors.quota_resource_name(&path.key(name), name);
         errors.resource_quantity(&path.key(name), name, amount);
     }
-    let (path, scopes) = (path.field("scopes"), items(&spec.scopes));
-    for _ in scopes.iter().filter(|scope| !SCOPES.contains(&scope.as_str())) {
-        errors.invalid(&path, Json(scopes), "unsupported scope");
-    }
-    let has = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
-    for (scope, opposite) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {
-        if has(scope) && has(opposite) {
-            errors.invalid(&path, Json(scopes), "conflicting scopes");
+    let hard: Vec<&str> = spec.hard.iter().flatten().map(|(name, _)| name.as_str()).collect();
+    validate_scopes(items(&spec.scopes), &hard, &path.field("scopes"), errors);
+    validate_selector(spec, &hard, &path.field("scopeSelector").field("matchExpressions"), errors);
+}
+
+/// The limited resources that a scope says nothing about.
+fn misfits<'a>(scope: &'a str, hard: &'a [&str]) -> impl Iterator<Item = &'a &'a str> {
+    hard.iter().filter(move |name| is_quota_resource(name) && !scope_fits(scope, name))
+}
+
+fn validate_scopes(scopes: &[String], hard: &[&str], path: &Path, errors: &mut Errors) {
+    for scope in scopes {
+        if !SCOPES.contains(&scope.as_str()) {
+            errors.invalid(path, Json(scopes), "unsupported scope");
         }
+        for _ in misfits(scope, hard) {
+            errors.invalid(path, Json(scopes), "unsupported scope applied to resource");
+        }
+    }
+    let given: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    validate_no_conflict(&given, scopes, path, errors);
+}
+
+fn validate_no_conflict(given: &[&str], shown: &[String], path: &Path, errors: &mut Errors) {
+    for (scope, opposite) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {
+        if given.contains(&scope) && given.contains(&opposite) {
+            errors.invalid(path, Json(shown), "conflicting scopes");
+        }
+    }
+}
+
+fn validate_selector(spec: &ResourceQuotaSpec, hard: &[&str], path: &Path, errors: &mut Errors) {
+    let Some(selector) = &spec.scope_selector else { return };
+    let expressions = items(&selector.match_expressions);
+    for expression in expressions {
+        let scope = expression.scope_name.as_str();
+        if !SCOPES.contains(&scope) {
+            errors.invalid(&path.field("scopeName"), scope, "unsupported scope");
+        }
+        for _ in misfits(scope, hard) {
+            errors.invalid(path, Json(selector), "unsupported scope applied to resource");
+        }
+        validate_expression(expression, path, errors);
+    }
+    let given: Vec<&str> = expressions.iter().map(|expression| expression.scope_name.as_str()).collect();
+    validate_no_conflict(&given, items(&spec.scopes), path, errors);
+}
+
+fn validate_expression(expression: &ScopedResourceSelectorRequirement, path: &Path, errors: &mut Errors) {
+    const EXISTS_ONLY: &str = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+    let (operator, values) = (expression.operator.as_str(), items(&expression.values));
+    if !matches!(expression.scope_name.as_str(), "PriorityClass" | "VolumeAttributesClass")
+        && SCOPES.contains(&expression.scope_name.as_str())
+        && operator != "Exists"
+    {
+        errors.invalid(&path.field("operator"), operator, EXISTS_ONLY);
+    }
+    match operator {
+        "In" | "NotIn" if values.is_empty() => {
+            let message = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+            errors.required(&path.field("values"), message);
+        }
+        "Exists" | "DoesNotExist" if !values.is_empty() => {
+            let message = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+            errors.invalid(&path.field("values"), Json(values), message);
+        }
+        "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+        other => errors.invalid(&path.field("operator"), other, "not a valid selector operator"),
     }
 }

@@ -71,18 +71,37 @@ const QUOTA_RESOURCES: &[&str] = &[
     "services.loadbalancers",
 ];
 
+/// Whether a scope of a quota says something about a resource. A scope that is unknown says nothing about any.
+pub(super) fn scope_fits(scope: &str, name: &str) -> bool {
+    const COMPUTE: &[&str] =
+        &["cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory", "pods"];
+    match scope {
+        "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
+            COMPUTE.contains(&name)
+        }
+        "BestEffort" => name == "pods",
+        "VolumeAttributesClass" => matches!(name, "persistentvolumeclaims" | "requests.storage"),
+        _ => true,
+    }
+}
+
+/// Whether a quota knows the resource without a domain in front.
+pub(super) fn is_quota_resource(name: &str) -> bool {
+    QUOTA_RESOURCES.contains(&name) || name.starts_with(HUGE_PAGES) || name.starts_with("requests.hugepages-")
+}
+
 /// Whether the name is Kubernetes' own.
-fn is_native(name: &str) -> bool {
+pub(super) fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 
 /// Whether the name is a device's or another extension's.
-fn is_extended(name: &str) -> bool {
+pub(super) fn is_extended(name: &str) -> bool {
     !is_native(name) && !name.starts_with("requests.") && format::label_key(&std::format!("requests.{name}")).is_empty()
 }
 
 /// Whether more of it can be promised than there is.
-fn allows_overcommit(name: &str) -> bool {
+pub(super) fn allows_overcommit(name: &str) -> bool {
     is_native(name) && !name.starts_with(HUGE_PAGES)
 }
 

@@ -1,7 +1,7 @@
 //! StatefulSet. As upstream, the template's pod spec is not checked here but when pods are made of it, since its mounts may
 //! name volumes that come from the claim templates.
 
-use super::check::{asks_nothing, int_or_percent_value, text};
+use super::check::{int_or_percent_value, is_absent, text};
 use super::pod_spec::defaults::fill_claim;
 use super::{Ruled, deployment, fill, metadata, pod_template, replica_set, same, spec_and_status};
 use crate::field::{Errors, Json, Path};
@@ -102,13 +102,10 @@ fn validate_spec(spec: &StatefulSetSpec, path: &Path, errors: &mut Errors) {
     errors.non_negative(&path.field("revisionHistoryLimit"), spec.revision_history_limit);
     let start = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start);
     errors.non_negative(&path.field("ordinals.start"), start);
-    errors.label_selector(&path.field("selector"), Some(&spec.selector));
-    if asks_nothing(&spec.selector) {
-        let message = "empty selector is invalid for statefulset";
-        errors.invalid(&path.field("selector"), Json(&spec.selector), message);
-    }
+    errors.workload_selector(&path.field("selector"), &spec.selector, "statefulset");
     let path = path.field("template");
-    let selected = label_selector_matches(&spec.selector, pod_template::labels(&spec.template));
+    let selected =
+        !is_absent(&spec.selector) && label_selector_matches(&spec.selector, pod_template::labels(&spec.template));
     pod_template::validate_selected(&spec.template, selected, &path, errors);
     if let Some(metadata) = &spec.template.metadata {
         errors.labels(&path.field("labels"), &metadata.labels);

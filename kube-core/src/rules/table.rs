@@ -33,6 +33,8 @@ pub struct Rules {
     pub validate_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
     /// Checks a change of an object's status, metadata included.
     pub validate_status_update: fn(new: &dyn Any, old: &dyn Any) -> Errors,
+    /// Checks a change of an object through another subresource, named first, metadata included.
+    pub validate_part_update: fn(part: &str, new: &dyn Any, old: &dyn Any) -> Errors,
     /// Before a create: takes away what a creator may not set, adds what the server sets, generation included. Name, namespace
     /// and uid must be there already: the selector of a Job is made of them.
     pub prepare_create: fn(object: &mut dyn Any),
@@ -56,6 +58,7 @@ impl Rules {
             validate: validate::<K>,
             validate_update: validate_update::<K>,
             validate_status_update: validate_status_update::<K>,
+            validate_part_update: validate_part_update::<K>,
             prepare_create: prepare_create::<K>,
             prepare_update: prepare_update::<K>,
             prepare_status_update: prepare_status_update::<K>,
@@ -152,20 +155,23 @@ fn validate<K: Ruled>(object: &dyn Any) -> Errors {
 }
 
 fn validate_update<K: Ruled>(new: &dyn Any, old: &dyn Any) -> Errors {
-    let Some((new, old)) = both::<K>(new, old) else { return another_type::<K>() };
-    let mut errors = Errors::new();
-    metadata::validate_update(new.metadata(), old.metadata(), &METADATA, &mut errors);
-    validate_finalizers::<K>(new.metadata(), &mut errors);
-    new.validate_update(old, &mut errors);
-    errors
+    validate_change::<K>(new, old, K::validate_update)
 }
 
 fn validate_status_update<K: Ruled>(new: &dyn Any, old: &dyn Any) -> Errors {
+    validate_change::<K>(new, old, K::validate_status_update)
+}
+
+fn validate_part_update<K: Ruled>(part: &str, new: &dyn Any, old: &dyn Any) -> Errors {
+    validate_change::<K>(new, old, |new, old, errors| new.validate_part_update(part, old, errors))
+}
+
+fn validate_change<K: Ruled>(new: &dyn Any, old: &dyn Any, check: impl Fn(&K, &K, &mut Errors)) -> Errors {
     let Some((new, old)) = both::<K>(new, old) else { return another_type::<K>() };
     let mut errors = Errors::new();
     metadata::validate_update(new.metadata(), old.metadata(), &METADATA, &mut errors);
     validate_finalizers::<K>(new.metadata(), &mut errors);
-    new.validate_status_update(old, &mut errors);
+    check(new, old, &mut errors);
     errors
 }
 

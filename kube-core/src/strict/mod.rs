@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 const FINDINGS_MAX: usize = 100;
 
 /// What upstream puts before an error in reading the `apiVersion` and `kind` of a body.
-const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
+pub const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
 
 /// What a body that is JSON has against it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,30 @@ impl Findings {
         if self.fields.len() < FINDINGS_MAX && !self.fields.contains(&finding) {
             self.fields.push(finding);
         }
+    }
+}
+
+/// What upstream says of a value of a wrong type where it reads no JSON but a patched map: after a strategic merge patch.
+/// `mismatch` is the same in the words of [`Findings::mismatch`].
+///
+/// Source: apimachinery `runtime/converter.go`.
+pub fn conversion_error(mismatch: &str) -> String {
+    let words = mismatch.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split_once(' '));
+    let Some((given, wanted)) = words.and_then(|(given, rest)| Some((given, rest.rsplit_once(" of type ")?.1))) else {
+        return mismatch.to_owned();
+    };
+    let given = match given {
+        "number" => "int64",
+        "object" => "map",
+        "array" => "slice",
+        other => other,
+    };
+    match wanted {
+        _ if wanted.starts_with("[]") => format!("cannot restore slice from {given}"),
+        _ if wanted.starts_with("map[") => format!("cannot restore map from {given}"),
+        _ if wanted.contains('.') => format!("cannot restore struct from: {given}"),
+        "string" if given == "int64" => format!("cannot convert {given} to {wanted}"),
+        _ => format!("unrecognized type: {wanted}"),
     }
 }
 

@@ -71,6 +71,8 @@ impl Ruled for Job {
         self.status = Some(Default::default());
         if self.spec.as_ref().is_some_and(|spec| spec.manual_selector != Some(true)) {
             generate_selector(self);
+            // Upstream's reads fill in defaults anew, so the labels that the template got show on the Job.
+            self.fill_defaults();
         }
     }
 

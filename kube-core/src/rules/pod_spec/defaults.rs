@@ -173,10 +173,7 @@ fn fill_network_volumes(volume: &mut Volume) {
         fill::text(&mut rbd.keyring, "/etc/ceph/keyring");
     }
     if let Some(disk) = &mut volume.azure_disk {
-        fill::value(&mut disk.caching_mode, "ReadWrite".to_owned());
-        fill::value(&mut disk.kind, "Shared".to_owned());
-        fill::value(&mut disk.fs_type, "ext4".to_owned());
-        fill::value(&mut disk.read_only, false);
+        fill::azure_disk(disk);
     }
     if let Some(scale_io) = &mut volume.scale_io {
         fill::text(&mut scale_io.storage_mode, "ThinProvisioned");

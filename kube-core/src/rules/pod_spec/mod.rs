@@ -3,9 +3,7 @@
 //! - `defaults`: what is filled in
 //! - `container`, `env`, `probe`, `volume`, `security`, `scheduling`: validation of the parts
 //!
-//! Not checked as upstream does: fields of Windows pods, AppArmor annotations, `volumes` of types other than emptyDir, hostPath,
-//! secret, configMap, persistentVolumeClaim, nfs, downwardAPI, projected, ephemeral, csi and image (only that there is one
-//! type), pod-level `resources`, and `projected.sources` of types `clusterTrustBundle` and `podCertificate`.
+//! Not checked as upstream does: AppArmor annotations (they are deprecated), and pod-level `resources`.
 
 pub(super) mod container;
 pub(super) mod defaults;
@@ -14,10 +12,11 @@ mod probe;
 pub(super) mod scheduling;
 mod security;
 pub(super) mod volume;
+mod windows;
 
 use super::check::{is_repeated, items, text};
 use crate::field::{Errors, Json, Path, format};
-use k8s_openapi::api::core::v1::{PodDNSConfig, PodSpec};
+use k8s_openapi::api::core::v1::{PodDNSConfig, PodResourceClaim, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// What a part of a pod spec needs to know of the rest.
@@ -46,6 +45,7 @@ impl Context<'_> {
 
 /// Checks a pod spec; `metadata` is the pod's, and absent in a template.
 pub(super) fn validate(spec: &PodSpec, metadata: Option<&ObjectMeta>, path: &Path, errors: &mut Errors) {
+    windows::validate_host_processes(spec, path, errors);
     let mut context = Context { spec, metadata, bad_volumes: Vec::new() };
     if spec.termination_grace_period_seconds.is_none() {
         errors.required(&path.field("terminationGracePeriodSeconds"), "");
@@ -76,6 +76,7 @@ pub(super) fn validate(spec: &PodSpec, metadata: Option<&ObjectMeta>, path: &Pat
     );
     validate_host_users(spec, path, errors);
     validate_names(spec, path, errors);
+    validate_claims(items(&spec.resource_claims), &path.field("resourceClaims"), errors);
     if let Some(seconds) = spec.active_deadline_seconds {
         errors.invalid_each(
             &path.field("activeDeadlineSeconds"),
@@ -222,13 +223,37 @@ fn validate_names(spec: &PodSpec, path: &Path, errors: &mut Errors) {
     for (field, name) in labels.into_iter().filter(|(_, name)| !text(name).is_empty()) {
         errors.dns_label(&path.field(field), text(name));
     }
-    let claims = items(&spec.resource_claims);
+}
+
+fn validate_claims(claims: &[PodResourceClaim], path: &Path, errors: &mut Errors) {
     for (index, claim) in claims.iter().enumerate() {
-        let path = path.field("resourceClaims");
         let path = path.index(index);
-        errors.dns_label(&path.field("name"), &claim.name);
-        if is_repeated(claims, index, |claim| claim.name.clone()) {
+        if claim.name.is_empty() {
+            errors.required(&path.field("name"), "");
+        } else if is_repeated(claims, index, |claim| claim.name.clone()) {
             errors.duplicate(&path.field("name"), &claim.name);
+        } else {
+            errors.dns_label(&path.field("name"), &claim.name);
+        }
+        let sources = [
+            ("resourceClaimName", &claim.resource_claim_name),
+            ("resourceClaimTemplateName", &claim.resource_claim_template_name),
+        ];
+        match sources.iter().filter(|(_, name)| name.is_some()).count() {
+            0 => {
+                let message = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`";
+                errors.invalid(&path, Json(claim), message);
+            }
+            1 => {}
+            _ => {
+                let message = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified";
+                errors.invalid(&path, Json(claim), message);
+            }
+        }
+        for (field, name) in sources {
+            if let Some(name) = name {
+                errors.dns_subdomain(&path.field(field), name);
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn validate_pod(spec: &PodSpec, path: &Path, errors: &mut Errors) {
     errors.any_of(&path.field("fsGroupChangePolicy"), &security.fs_group_change_policy, &["Always", "OnRootMismatch"]);
     validate_seccomp(security.seccomp_profile.as_ref(), &path.field("seccompProfile"), errors);
     validate_app_armor(security.app_armor_profile.as_ref(), &path.field("appArmorProfile"), errors);
+    super::windows::validate_options(security.windows_options.as_ref(), path, errors);
     let policies = ["Merge", "Strict"];
     errors.any_of(&path.field("supplementalGroupsPolicy"), &security.supplemental_groups_policy, &policies);
     let policies = ["MountOption", "Recursive"];
@@ -78,6 +79,7 @@ pub(super) fn validate_container(security: &SecurityContext, shares_users: bool,
             errors.invalid(path, Json(security), message);
         }
     }
+    super::windows::validate_options(security.windows_options.as_ref(), path, errors);
     validate_app_armor(security.app_armor_profile.as_ref(), &path.field("appArmorProfile"), errors);
 }
 

@@ -329,9 +329,10 @@ fn workloads() {
     check::<apps::Deployment>(
         &format!("spec: {{replicas: -1, selector: {{}}, {TEMPLATE}}}"),
         expect![[r#"
-        spec.replicas: Invalid value: -1: must be greater than or equal to 0
-        spec.selector: Invalid value: {}: empty selector is invalid for deployment
-    "#]],
+            spec.replicas: Invalid value: -1: must be greater than or equal to 0
+            spec.selector: Required value
+            spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`
+        "#]],
     );
     check::<apps::Deployment>(
         &format!(
@@ -399,7 +400,7 @@ fn workloads() {
             "spec: {{updateStrategy: {{rollingUpdate: {{maxSurge: 1, maxUnavailable: 1}}}}, selector: {{}}, {TEMPLATE}}}"
         ),
         expect![[r#"
-            spec.selector: Invalid value: {}: empty selector is invalid for daemonset
+            spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`
             spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero
         "#]],
     );
@@ -657,8 +658,6 @@ fn storage() {
             spec.capacity[storage]: Invalid value: "0": must be greater than zero
             spec.local: Forbidden: may not specify more than 1 volume type
             spec.hostPath.path: Invalid value: "/a/..": must not contain '..'
-            spec.local.path: Required value
-            spec.nodeAffinity: Required value: Local volume requires node affinity
         "#]],
     );
     check::<core::PersistentVolumeClaim>(
@@ -729,6 +728,7 @@ fn policies_and_classes() {
             spec.hard[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified
             spec.hard[gpu]: Invalid value: "gpu": must be a standard resource for quota
             spec.hard[pods]: Invalid value: "1500m": must be an integer
+            spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope applied to resource
             spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope
             spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: conflicting scopes
         "#]],
@@ -795,8 +795,8 @@ fn autoscalers_and_roles() {
             spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`
             spec.scaleTargetRef.kind: Required value
             spec.scaleTargetRef.name: Invalid value: "a/b": may not contain '/'
+            spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization
             spec.metrics[0].pods: Required value: must populate information for the given metric source
-            spec.metrics[0].resource: Forbidden: must populate the given metric source only
             spec.metrics[1].type: Unsupported value: "Odd": supported values: "ContainerResource", "External", "Object", "Pods", "Resource"
             spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: -1: must be greater than or equal to zero
             spec.behavior.scaleUp.selectPolicy: Unsupported value: "Mid": supported values: "Disabled", "Max", "Min"

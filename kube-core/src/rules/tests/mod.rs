@@ -1,5 +1,6 @@
 //! Rules tested as data: an object in YAML, and what is wrong with it.
 
+mod arbitrary;
 mod bad_objects;
 mod defaults;
 mod manifests;

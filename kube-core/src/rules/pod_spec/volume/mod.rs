@@ -9,6 +9,7 @@ use super::Context;
 use super::env::{FILE_FIELDS, validate_amount, validate_field};
 use crate::field::{Errors, Path};
 use crate::rules::check::{items, text};
+use crate::rules::volume_sources::validate_outside;
 use crate::rules::{metadata, persistent_volume_claim};
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Volume};
 
@@ -117,13 +118,11 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
     if let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|_| first == "persistentVolumeClaim") {
         errors.given(&path.field("persistentVolumeClaim").field("claimName"), &claim.claim_name);
     }
-    if let Some(nfs) = volume.nfs.as_ref().filter(|_| first == "nfs") {
-        let path = path.field("nfs");
-        errors.given(&path.field("server"), &nfs.server);
-        errors.given(&path.field("path"), &nfs.path);
-        if !nfs.path.starts_with('/') {
-            errors.invalid(&path.field("path"), &nfs.path, "must be an absolute path");
-        }
+    validate_outside!(volume, first, path, errors);
+    if let Some(repository) = volume.git_repo.as_ref().filter(|_| first == "gitRepo") {
+        let path = path.field("gitRepo");
+        errors.given(&path.field("repository"), &repository.repository);
+        descending_path(text(&repository.directory), &path.field("directory"), errors);
     }
     if let Some(downward) = volume.downward_api.as_ref().filter(|_| first == "downwarAPI") {
         let path = path.field("downwardAPI");
@@ -134,7 +133,15 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
         projected::validate(projected, context, &path.field("projected"), errors);
     }
     if let Some(csi) = volume.csi.as_ref().filter(|_| first == "csi") {
-        errors.given(&path.field("csi").field("driver"), &csi.driver);
+        let path = path.field("csi");
+        errors.driver_name(&path.field("driver"), &csi.driver);
+        if let Some(secret) = &csi.node_publish_secret_ref {
+            match secret.name.as_str() {
+                "" => errors.required(&path.field("nodePublishSecretRef").field("name"), ""),
+                // The shorter path is upstream's.
+                name => errors.dns_subdomain(&path.field("name"), name),
+            }
+        }
     }
     if let Some(ephemeral) = volume.ephemeral.as_ref().filter(|_| first == "ephemeral") {
         let path = path.field("ephemeral").field("volumeClaimTemplate").to_string();
@@ -159,7 +166,7 @@ fn validate_source(volume: &Volume, context: &Context, path: &Path, errors: &mut
     }
 }
 
-fn validate_host_path(host_path: &HostPathVolumeSource, path: &Path, errors: &mut Errors) {
+pub(in crate::rules) fn validate_host_path(host_path: &HostPathVolumeSource, path: &Path, errors: &mut Errors) {
     const TYPES: &[&str] =
         &["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
     if errors.given(&path.field("path"), &host_path.path) {
@@ -189,7 +196,7 @@ fn validate_file(file: &KeyToPath, path: &Path, errors: &mut Errors) {
 }
 
 /// A path that leads nowhere above where it starts.
-pub(super) fn no_backsteps(value: &str, path: &Path, errors: &mut Errors) {
+pub(in crate::rules) fn no_backsteps(value: &str, path: &Path, errors: &mut Errors) {
     if value.split('/').any(|step| step == "..") {
         errors.invalid(path, value, "must not contain '..'");
     }

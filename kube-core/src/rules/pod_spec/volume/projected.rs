@@ -1,10 +1,12 @@
 //! Volumes made of several sources.
 
 use super::{local_path, validate_downward_file, validate_file, validate_mode};
-use crate::field::{Errors, Path};
+use crate::field::{Errors, Json, Path, format};
 use crate::rules::check::{items, text};
 use crate::rules::pod_spec::Context;
-use k8s_openapi::api::core::v1::{ProjectedVolumeSource, VolumeProjection};
+use k8s_openapi::api::core::v1::{
+    ClusterTrustBundleProjection, PodCertificateProjection, ProjectedVolumeSource, VolumeProjection,
+};
 
 pub(super) fn validate(projected: &ProjectedVolumeSource, context: &Context, path: &Path, errors: &mut Errors) {
     validate_mode(projected.default_mode, &path.field("defaultMode"), errors);
@@ -28,7 +30,9 @@ fn projected_files(source: &VolumeProjection) -> impl Iterator<Item = (&str, &st
     let secret = source.secret.iter().flat_map(|it| items(&it.items).iter().map(|file| (&*file.path, &*it.name)));
     let config = source.config_map.iter().flat_map(|it| items(&it.items).iter().map(|file| (&*file.path, &*it.name)));
     let downward = source.downward_api.iter().flat_map(|it| items(&it.items)).map(|file| (&*file.path, &*file.path));
-    secret.chain(config).chain(downward)
+    let bundle = source.cluster_trust_bundle.iter().map(|it| (&*it.path, &*it.path));
+    let certificate = source.pod_certificate.iter().flat_map(|it| certificate_files(it).map(|(_, file)| (file, file)));
+    secret.chain(config).chain(downward).chain(bundle).chain(certificate)
 }
 
 fn validate_projection(
@@ -74,6 +78,12 @@ fn validate_projection(
             errors.forbidden(&path, "must not be specified when serviceAccountName is not set");
         }
     }
+    if let Some(bundle) = &source.cluster_trust_bundle {
+        validate_trust_bundle(bundle, &path.field("clusterTrustBundle"), errors);
+    }
+    if let Some(certificate) = &source.pod_certificate {
+        validate_certificate(certificate, &path.field("podCertificate"), errors);
+    }
     let given = [
         source.secret.is_some(),
         source.config_map.is_some(),
@@ -84,5 +94,76 @@ fn validate_projection(
     ];
     if given.into_iter().filter(|given| *given).count() > 1 {
         errors.forbidden(path, "may not specify more than 1 volume type per source");
+    }
+}
+
+fn validate_trust_bundle(bundle: &ClusterTrustBundleProjection, path: &Path, errors: &mut Errors) {
+    const EITHER: &str = "only one of name and signerName may be used";
+    match (&bundle.name, &bundle.signer_name) {
+        (Some(_), Some(_)) => errors.invalid(path, Json(bundle), EITHER),
+        (Some(name), None) => {
+            validate_bundle_name(name, &path.field("name"), errors);
+            if bundle.label_selector.is_some() {
+                let message = "labelSelector must be unset if name is specified";
+                errors.invalid(&path.field("labelSelector"), Json(&bundle.label_selector), message);
+            }
+        }
+        (None, Some(signer)) => {
+            if signer.is_empty() {
+                errors.required(&path.field("signerName"), "must be a valid signer name");
+            }
+            errors.signer_name(&path.field("signerName"), signer);
+            errors.label_selector(&path.field("labelSelector"), bundle.label_selector.as_ref());
+        }
+        (None, None) => errors.required(path, "either name or signerName must be specified"),
+    }
+    errors.given(&path.field("path"), &bundle.path);
+    local_path(&bundle.path, &path.field("path"), errors);
+}
+
+/// `name`, or `signer.domain:signer:name` of a signer's own bundle.
+fn validate_bundle_name(name: &str, path: &Path, errors: &mut Errors) {
+    if name.is_empty() {
+        errors.required(path, "must be a valid object name");
+    }
+    let own = name.rsplit_once(':').map_or(name, |(_, own)| own);
+    for message in format::dns1123_subdomain(own) {
+        errors.invalid(path, name, std::format!("not a valid clustertrustbundlename: {message}"));
+    }
+}
+
+/// The files a certificate is written to: the field's name, and its path.
+fn certificate_files(certificate: &PodCertificateProjection) -> impl Iterator<Item = (&'static str, &str)> {
+    let files = [
+        ("credentialBundlePath", text(&certificate.credential_bundle_path)),
+        ("keyPath", text(&certificate.key_path)),
+        ("certificateChainPath", text(&certificate.certificate_chain_path)),
+    ];
+    files.into_iter().filter(|(_, file)| !file.is_empty())
+}
+
+fn validate_certificate(certificate: &PodCertificateProjection, path: &Path, errors: &mut Errors) {
+    const KEY_TYPES: &[&str] = &["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
+    const HOUR: i32 = 3600;
+    errors.signer_name(&path.field("signerName"), &certificate.signer_name);
+    errors.one_of(&path.field("keyType"), &certificate.key_type, KEY_TYPES);
+    if let Some(seconds) = certificate.max_expiration_seconds {
+        let domain = certificate.signer_name.split('/').next().unwrap_or_default();
+        let is_own = domain == "kubernetes.io" || domain.ends_with(".kubernetes.io");
+        let most = if is_own { 24 * HOUR } else { 91 * 24 * HOUR };
+        let path = path.field("maxExpirationSeconds");
+        if seconds < HOUR {
+            errors.invalid(&path, seconds, "if provided, maxExpirationSeconds must be >= 3600");
+        }
+        if seconds > most {
+            errors.invalid(&path, seconds, std::format!("if provided, maxExpirationSeconds must be <= {most}"));
+        }
+    }
+    for (field, file) in certificate_files(certificate) {
+        local_path(file, &path.field(field), errors);
+    }
+    if certificate_files(certificate).next().is_none() {
+        let message = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath";
+        errors.required(path, message);
     }
 }
