@@ -21,6 +21,7 @@
 //! | `serving`, `streams` | the cluster on a socket; logs and commands of its pods |
 //! | [`kinds`] | custom kinds from Rust types |
 //! | `bootstrap` | what every cluster has before anyone asks |
+//! | [`simulation`] | whole clusters from a seed, with faults |
 //! | [`clock`] | system time and virtual time |
 
 mod bootstrap;
@@ -34,6 +35,7 @@ mod metrics;
 mod parts;
 mod scheduling;
 mod serving;
+pub mod simulation;
 mod streams;
 mod tokens;
 
