@@ -3,7 +3,12 @@
 //! One Deployment of so many pods on simulated nodes is created, rolled and deleted; then the cluster with all its pods is left
 //! alone for a minute. A row is one cluster in a thread of its own; the cost per pod should be the same in every row.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and measures real time")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints, and measures real time"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -93,7 +98,8 @@ async fn row(pods: i32) {
 
     let lap = Lap::start();
     let roll = |big: &mut Deployment| {
-        let containers = big.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()).map(|spec| &mut spec.containers);
+        let containers =
+            big.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()).map(|spec| &mut spec.containers);
         containers.into_iter().flatten().for_each(|container| container.image = Some("i:v2".to_owned()));
     };
     deployments.edit("big", roll).await.unwrap();

@@ -21,6 +21,7 @@ pub(super) struct Ground {
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) chance: Arc<Entropy>,
     pub(super) lag: Duration,
+    pub(super) heartbeat: Duration,
 }
 
 /// One life of a part: from a start to an end, wherever it is then.
@@ -49,11 +50,7 @@ impl Drop for Life {
 }
 
 /// Starts controllers, which remember nothing of a life before.
-pub(super) fn controllers(
-    ground: &Ground,
-    controllers: Vec<Box<dyn ErasedController>>,
-    stopped: &Arc<Notify>,
-) -> Life {
+pub(super) fn controllers(ground: &Ground, controllers: Vec<Box<dyn ErasedController>>, stopped: &Arc<Notify>) -> Life {
     let life = Life::new(ground, stopped);
     Driver::start(controllers, &life.gateway(), &life.group);
     life
@@ -83,8 +80,7 @@ impl Machine {
     /// Starts the node agent, again and again if it cannot register.
     pub(super) fn start(&mut self, ground: &Ground) {
         let life = Life::new(ground, &Arc::default());
-        // Half as often as usual: most of what a quiet cluster writes.
-        let router = Arc::new(Router::new(life.gateway()).heartbeat(Duration::from_secs(20)));
+        let router = Arc::new(Router::new(life.gateway()).heartbeat(ground.heartbeat));
         let (routing, never) = (router.clone(), tokio_util::sync::CancellationToken::new());
         life.group.spawn({
             let never = never.clone();

@@ -56,7 +56,7 @@ use crate::parts::Parts;
 /// How long a settled cluster must be quiet: longer than any of its parts waits before it looks again.
 const QUIET: Duration = Duration::from_secs(660);
 /// How long a cluster may take to settle once trouble is over.
-const PATIENCE: Duration = Duration::from_secs(3 * 3_600);
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Makes the controllers anew for each of their lives.
 type MakeControllers = Arc<dyn Fn() -> Vec<Box<dyn ErasedController>> + Send + Sync>;
@@ -68,6 +68,8 @@ pub struct Simulation {
     nodes: usize,
     trouble: Trouble,
     stop_after: Option<usize>,
+    start: Timestamp,
+    heartbeat: Duration,
     controllers: Vec<MakeOne>,
     invariants: Vec<Box<dyn Invariant>>,
 }
@@ -92,6 +94,8 @@ pub struct Report {
     pub world: Arc<World>,
     /// For how long it ran, in cluster time.
     pub lasted: Duration,
+    /// Requests of the controllers in their last life.
+    pub requests: usize,
 }
 
 /// What went wrong in a run.
@@ -132,6 +136,8 @@ impl Simulation {
             nodes: 0,
             trouble: Trouble::default(),
             stop_after: None,
+            start: Timestamp::from_second(VirtualClock::EPOCH_SECONDS).unwrap_or_default(),
+            heartbeat: Duration::from_secs(20),
             controllers: Vec::new(),
             invariants: Vec::new(),
         }
@@ -148,6 +154,21 @@ impl Simulation {
     #[must_use]
     pub fn trouble(mut self, trouble: Trouble) -> Self {
         self.trouble = trouble;
+        self
+    }
+
+    /// Starts at this time. Default: 2026-01-01.
+    #[must_use]
+    pub fn starting_at(mut self, start: Timestamp) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// With nodes that say so often that they live, and are taken for lost when they miss two beats. Default 20 s: half as
+    /// often as usual, since heartbeats are most of what a quiet cluster writes.
+    #[must_use]
+    pub fn heartbeat(mut self, every: Duration) -> Self {
+        self.heartbeat = every;
         self
     }
 
@@ -192,9 +213,9 @@ impl Simulation {
     }
 
     async fn play(self, script: impl AsyncFnOnce(Simulated)) -> Result<Report, Failure> {
-        let Self { seed, nodes, trouble, stop_after, controllers, invariants } = self;
+        let Self { seed, nodes, trouble, stop_after, start, heartbeat, controllers, invariants } = self;
         let begun = tokio::time::Instant::now();
-        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(start));
         let store = Arc::new(Faulty::new(Memory::default(), seed));
         let parts = Parts::default();
         let gateway = match open(seed, &store, &clock, &parts).await {
@@ -204,17 +225,17 @@ impl Simulation {
         let mut witness = Witness::new(gateway.feed(), &clock, &store, invariants);
 
         // Trouble and script have dice of their own, so that one does not change what the other draws.
-        let chance = Arc::new(Entropy::seeded(seed ^ 0x7472_6f75_626c_65));
+        let chance = Arc::new(Entropy::seeded(seed ^ 0x7472_6f75));
         let lasts = Arc::new(AtomicBool::new(trouble.every > Duration::ZERO));
-        let ground = Ground { gateway: gateway.clone(), chance: chance.clone(), lag: trouble.lag };
+        let ground = Ground { gateway: gateway.clone(), chance: chance.clone(), lag: trouble.lag, heartbeat };
         let family = containers(&chance, trouble.probes, &lasts);
-        let mut stage = Stage::new(trouble, ground, store, make_all(controllers), lasts);
+        let mut stage = Stage::new(trouble, ground, store, make_all(controllers, 2 * heartbeat), lasts);
         stage.open(nodes, &family);
         stop_after.into_iter().for_each(|requests| stage.stop_controllers_after(requests));
 
         let over = Arc::new(Notify::new());
         let simulated =
-            Simulated { api: Client::new(gateway.clone()), chance: Arc::new(Entropy::seeded(seed ^ 0x7363_7269_7074)) };
+            Simulated { api: Client::new(gateway.clone()), chance: Arc::new(Entropy::seeded(seed ^ 0x7363_7269)) };
         let story = async {
             script(simulated).await;
             over.notify_one();
@@ -258,7 +279,10 @@ impl Simulation {
         };
         let (history, writes) = witness.history();
         match wrong {
-            None => Ok(Report { history, writes, world: gateway.feed().world(), lasted: begun.elapsed() }),
+            None => {
+                let (world, requests) = (gateway.feed().world(), stage.requests());
+                Ok(Report { history, writes, world, lasted: begun.elapsed(), requests })
+            }
             Some(what) => {
                 let changes = witness.last_changes();
                 Err(Failure { seed, revision: witness.revision(), at: clock.now(), what, changes })
@@ -288,21 +312,23 @@ async fn open(
     Ok(pipeline)
 }
 
-fn make_all(more: Vec<MakeOne>) -> MakeControllers {
+fn make_all(more: Vec<MakeOne>, node_grace: Duration) -> MakeControllers {
     Arc::new(move || {
-        let mut controllers = coracle_controllers::builtin(Options::default());
+        let mut controllers = coracle_controllers::builtin(Options { node_grace, ..Options::default() });
         controllers.extend(more.iter().map(|make| make()));
         controllers
     })
 }
 
-/// Containers take a while to start and to stop, and their probes fail while there is trouble.
+/// Containers take a while to start and to stop. If there is trouble, those that end by themselves crash now and then, and
+/// probes fail while it lasts.
 fn containers(chance: &Arc<Entropy>, failing: f64, lasts: &Arc<AtomicBool>) -> SimulatedRuntime {
     let (times, fates, lasts) = (chance.clone(), chance.clone(), lasts.clone());
+    let crash = if lasts.load(Ordering::Relaxed) { 0.2 } else { 0.0 };
     let behave = move |_: &_, _: &_| Behaviour {
         start: Duration::from_millis(times.below(4_000)),
         stop: Duration::from_millis(times.below(3_000)),
-        crash: 0.2,
+        crash,
         ..Behaviour::default()
     };
     // One in a million is fine enough for a probability.

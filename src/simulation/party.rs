@@ -1,6 +1,6 @@
 //! One part of the cluster behind a line of its own: it hears late, may be cut off, and may be stopped between any two requests.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(super) struct Party {
     lag: Duration,
     /// Requests until the part is stopped; `None` for as many as it likes.
     left: Mutex<Option<usize>>,
+    asked: AtomicUsize,
     stopped: Arc<Notify>,
     connected: AtomicBool,
     /// Wakes in the order of waiting, which a `watch` channel does not.
@@ -33,6 +34,7 @@ impl Party {
             chance: chance.clone(),
             lag,
             left: Mutex::new(None),
+            asked: AtomicUsize::new(0),
             stopped: stopped.clone(),
             connected: AtomicBool::new(true),
             mended: Notify::new(),
@@ -82,6 +84,11 @@ impl Party {
         }
     }
 
+    /// Requests so far.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// How many of so many requests may go, and whether the part ends with them.
     fn let_through(&self, wanted: usize) -> (usize, bool) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +116,7 @@ impl Gateway for Party {
             return (0..wanted).map(lost).collect();
         }
         let (allowed, ends) = self.let_through(wanted);
+        self.asked.fetch_add(allowed, Ordering::Relaxed);
         requests.truncate(allowed);
         let answers = self.inner.execute_all(requests).await;
         if ends {

@@ -17,8 +17,6 @@ use tokio::time::Instant;
 use super::MakeControllers;
 use super::cast::{self, Ground, Life, Machine};
 
-/// For how long a part may be away, in seconds. Controllers and scheduler come back sooner.
-const AWAY_SECONDS_MAX: u64 = 400;
 /// For how long controllers or the scheduler may be away, or the store fail, in milliseconds.
 pub(super) const PAUSE_MILLIS_MAX: u64 = 20_000;
 
@@ -37,9 +35,9 @@ pub struct Trouble {
     pub scheduler: bool,
     /// Whether node agents are stopped and started while their containers go on.
     pub agents: bool,
-    /// Whether machines lose their power, and all they ran, for up to 400 s.
+    /// Whether machines lose their power, and all they ran.
     pub power: bool,
-    /// Whether nodes are cut off for up to 400 s: they neither hear nor are heard.
+    /// Whether nodes are cut off: they neither hear nor are heard.
     pub network: bool,
     /// Whether node objects are deleted while their machine is off.
     pub removal: bool,
@@ -47,6 +45,8 @@ pub struct Trouble {
     pub evictions: bool,
     /// How probable it is that a probe by command fails, 0 to 1. Default 0.
     pub probes: f64,
+    /// For how long nodes may be away. Default zero: they are back at once.
+    pub away: Duration,
     /// The usual time between two things that go wrong; zero for nothing at all. Default zero.
     pub every: Duration,
 }
@@ -77,6 +77,7 @@ impl Trouble {
             removal: coin(),
             evictions: coin(),
             probes: some(0.03),
+            away: Duration::from_secs(400),
             every: Duration::from_secs(1 + chance.below(60)),
         }
     }
@@ -145,6 +146,11 @@ impl Stage {
         if let Some(life) = &self.controllers {
             life.party.stop_after(requests);
         }
+    }
+
+    /// Requests of the controllers in their present life.
+    pub(super) fn requests(&self) -> usize {
+        self.controllers.as_ref().map_or(0, |life| life.party.asked())
     }
 
     /// Makes trouble until `over`, then none any more; keeps parts alive that were stopped, forever.
@@ -266,7 +272,7 @@ impl Stage {
             && let Some(machine) = self.machines.get_mut(number)
         {
             how(machine);
-            self.end_within(End::Machine(number), AWAY_SECONDS_MAX * 1_000);
+            self.end_within(End::Machine(number), u64::try_from(self.trouble.away.as_millis()).unwrap_or(u64::MAX));
         }
     }
 

@@ -63,7 +63,8 @@ fn workload(number: u64, chance: &Entropy) -> Value {
             let strategy = if chance.below(4) == 0 {
                 json!({"type": "Recreate"})
             } else {
-                let (surge, unavailable) = (pick(chance, &["0", "1", "2", "25%", "100%"]), pick(chance, &["0", "1", "50%"]));
+                let (surge, unavailable) =
+                    (pick(chance, &["0", "1", "2", "25%", "100%"]), pick(chance, &["0", "1", "50%"]));
                 let unavailable = if surge == "0" && unavailable == "0" { "1" } else { unavailable };
                 json!({"rollingUpdate": {"maxSurge": count(surge), "maxUnavailable": count(unavailable)}})
             };
@@ -76,7 +77,14 @@ fn workload(number: u64, chance: &Entropy) -> Value {
             "updateStrategy": pick(chance, &[json!({"type": "RollingUpdate"}), json!({"type": "RollingUpdate"}),
                 json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}})])}),
         "DaemonSet" => {
-            let rolling = pick(chance, &[json!({"maxUnavailable": 1}), json!({"maxSurge": 1, "maxUnavailable": 0}), json!({"maxUnavailable": "50%"})]);
+            let rolling = pick(
+                chance,
+                &[
+                    json!({"maxUnavailable": 1}),
+                    json!({"maxSurge": 1, "maxUnavailable": 0}),
+                    json!({"maxUnavailable": "50%"}),
+                ],
+            );
             json!({"selector": labels, "template": template(&name, chance), "updateStrategy": {"rollingUpdate": rolling}})
         }
         "Job" => job_spec(chance),
@@ -190,7 +198,9 @@ async fn settle(cluster: &Simulated) {
     let api = &cluster.api;
     for deployment in api.namespaced::<Deployment>("default").list() {
         let name = deployment.metadata.name.clone().unwrap();
-        insist!(api.namespaced("default").edit(&name, |found: &mut Deployment| found.spec.as_mut().unwrap().paused = None));
+        insist!(
+            api.namespaced("default").edit(&name, |found: &mut Deployment| found.spec.as_mut().unwrap().paused = None)
+        );
     }
     for job in api.namespaced::<Job>("default").list() {
         let name = job.metadata.name.clone().unwrap();

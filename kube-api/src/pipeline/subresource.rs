@@ -88,7 +88,8 @@ impl Pipeline {
         if eviction.metadata.name.as_deref().is_some_and(|name| !name.is_empty() && name != call.target.name) {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
-        let harmless = existing.is_terminating() || is_over(&pod) || self.spend_budget(call, &pod).await? == Spent::Nothing;
+        let harmless =
+            existing.is_terminating() || is_over(&pod) || self.spend_budget(call, &pod).await? == Spent::Nothing;
         if !existing.is_terminating() {
             // Who is let go because it is not ready may not have become ready meanwhile.
             let version = pod.metadata.resource_version.clone().filter(|_| harmless && !is_terminal(&pod));

@@ -42,7 +42,8 @@ impl Invariant for DaemonSets {
             })?;
             let status = set.status.clone().unwrap_or_default();
             let counts = [status.number_available, status.updated_number_scheduled].map(|count| count.unwrap_or(0));
-            let on_delete = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref()?.type_.as_deref()) == Some("OnDelete");
+            let on_delete =
+                set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref()?.type_.as_deref()) == Some("OnDelete");
             let updated = if on_delete { 1 } else { 2 };
             let settled = counts.iter().take(updated).all(|count| usize::try_from(*count) == Ok(nodes));
             require(settled, || format!("DaemonSet {name} has {counts:?} (available, updated) on {nodes} nodes"))

@@ -1,6 +1,6 @@
 //! Deployments: never above surge, never below what must be available, no overlap under `Recreate`, and every rollout ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coracle_controllers::pods;
@@ -18,8 +18,10 @@ use crate::simulation::{Invariant, Step};
 pub struct Deployments {
     /// What each Deployment asked for since when, by uid.
     asked: BTreeMap<String, Vec<(Timestamp, Limits)>>,
-    /// When last a pod of a Deployment was lost by nobody's will, by uid.
+    /// When last a pod of a Deployment was lost by nobody's will, or recovered, by the Deployment's uid.
     lost: BTreeMap<String, Timestamp>,
+    /// Pods that were lost and are there still, by uid.
+    unwell: BTreeSet<String>,
     /// When a ReplicaSet was last made smaller, by uid.
     shrunk: BTreeMap<String, Timestamp>,
 }
@@ -98,9 +100,7 @@ impl Deployments {
         let Some(place) = Place::of(step) else { return Ok(()) };
         let uid = place.deployment.metadata.uid.clone().unwrap_or_default();
         let seconds = place.deployment.spec.as_ref().and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
-        let available = |pod: &Pod| {
-            pods::is_active(pod) && pods::is_available(pod, seconds, step.now)
-        };
+        let available = |pod: &Pod| pods::is_active(pod) && pods::is_available(pod, seconds, step.now);
         let was_available = step.previous::<Pod>().is_some_and(available);
         let is_available = step.object::<Pod>().is_some_and(available);
         let limits = self.limits(&uid, step.now);
@@ -108,19 +108,25 @@ impl Deployments {
         if step.event.previous.is_none() && recreate {
             return place.alone(step);
         }
+        let pod = step.event.object.uid();
+        if step.object::<Pod>().is_some_and(pods::is_ready) && self.unwell.remove(pod) {
+            self.lost.insert(uid.clone(), step.now);
+        }
         if !was_available || is_available {
             return Ok(());
         }
         let by_controller = newly_ending(step).is_some_and(|pod| !is_disrupted(pod));
         if !by_controller || place.deployment.metadata.deletion_timestamp.is_some() {
             self.lost.insert(uid, step.now);
+            self.unwell.insert(pod.to_owned());
             return Ok(());
         }
         let replica_set = place.replica_set.metadata.uid.as_deref().unwrap_or("");
         let decided = self.shrunk.get(replica_set).copied().unwrap_or(step.now).min(step.now);
-        let excused = self.lost.get(&uid).is_some_and(|lost| {
-            *lost >= decided || decided.duration_since(*lost).unsigned_abs() <= KNOWN_AFTER
-        });
+        let excused = self
+            .lost
+            .get(&uid)
+            .is_some_and(|lost| *lost >= decided || decided.duration_since(*lost).unsigned_abs() <= KNOWN_AFTER);
         if excused || limits.iter().any(|limits| limits.recreate) {
             return Ok(());
         }
@@ -177,7 +183,8 @@ fn complete(deployment: &Deployment, world: &World) -> Result<(), String> {
     let status = deployment.status.clone().unwrap_or_default();
     let replicas = spec.replicas.unwrap_or(1);
     let count = |count: Option<i32>| count.unwrap_or(0);
-    let counts = [status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas].map(count);
+    let counts =
+        [status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas].map(count);
     require(status.observed_generation == deployment.metadata.generation && counts == [replicas; 4], || {
         format!("Deployment {name} wants {replicas}, has {counts:?} (all, updated, ready, available)")
     })?;

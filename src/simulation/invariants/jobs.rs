@@ -37,7 +37,8 @@ impl Invariant for Jobs {
         }
         let Some(pod) = step.object::<Pod>().or_else(|| step.previous()) else { return Ok(()) };
         let Some(owner) = controller_of(&pod.metadata).filter(|owner| owner.kind == "Job") else { return Ok(()) };
-        let (uid, ends) = (pod.metadata.uid.clone().unwrap_or_default(), self.ends.entry(owner.uid.clone()).or_default());
+        let (uid, ends) =
+            (pod.metadata.uid.clone().unwrap_or_default(), self.ends.entry(owner.uid.clone()).or_default());
         match pods::phase(pod) {
             "Succeeded" => drop(ends.succeeded.insert(uid)),
             "Failed" => drop(ends.failed.insert(uid)),
@@ -71,7 +72,9 @@ impl Jobs {
         let (succeeded, failed) = (status.succeeded.unwrap_or(0), status.failed.unwrap_or(0));
         let (most_succeeded, most_failed) = (size(&ends.succeeded), size(&ends.failed));
         require(succeeded <= most_succeeded && failed <= most_failed, || {
-            format!("Job {name} counts {succeeded} successes and {failed} failures of {most_succeeded} and {most_failed}")
+            format!(
+                "Job {name} counts {succeeded} successes and {failed} failures of {most_succeeded} and {most_failed}"
+            )
         })?;
         let was = before.and_then(|before| before.status.clone()).unwrap_or_default();
         require(is_over(&was).is_none() || is_over(&was) == is_over(&status), || {

@@ -25,7 +25,8 @@ impl Invariant for Replicas {
         let count = active(replica_set, step.world);
         let wanted = replica_set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         // It may have been made smaller a moment ago.
-        let resized = replica_set.metadata.generation != replica_set.status.as_ref().and_then(|it| it.observed_generation);
+        let resized =
+            replica_set.metadata.generation != replica_set.status.as_ref().and_then(|it| it.observed_generation);
         require(resized || count <= wanted, || {
             format!("{} is pod {count} of a ReplicaSet that wants {wanted}", step.event.object.key())
         })

@@ -141,7 +141,9 @@ fn complete(set: &StatefulSet, world: &World) -> Result<(), String> {
     if strategy.type_.as_deref() == Some("OnDelete") {
         return Ok(());
     }
-    let hash = |pod: &Pod| controller_of(&pod.metadata).and(pod.metadata.labels.clone()?.remove("controller-revision-hash"));
-    let old = view.pods().filter(|pod| ordinal_of(pod) >= Some(partition) && hash(pod) != status.update_revision).count();
+    let hash =
+        |pod: &Pod| controller_of(&pod.metadata).and(pod.metadata.labels.clone()?.remove("controller-revision-hash"));
+    let old =
+        view.pods().filter(|pod| ordinal_of(pod) >= Some(partition) && hash(pod) != status.update_revision).count();
     require(old == 0, || format!("StatefulSet {name} has {old} pods of an old revision"))
 }
