@@ -202,8 +202,8 @@ async fn bodies_are_checked_strictly() {
             400 BadRequest: resourceVersion should not be set on objects to be created
             400 BadRequest: the namespace of the provided object does not match the namespace sent on the request
             400 BadRequest: Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32
-            400 BadRequest: couldn't get version/kind; json parse error: unexpected end of JSON input
-            400 BadRequest: Deployment in version "v1" cannot be handled as a ConfigMap: expected /v1, Kind=ConfigMap, got apps/v1, Kind=Deployment
+            400 BadRequest: the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: unexpected end of JSON input ({"kind": )
+            400 BadRequest: Deployment in version "v1" cannot be handled as a ConfigMap: converting (v1.Deployment) to (core.ConfigMap): unknown conversion
         "#]],
     )
     .await;

@@ -136,7 +136,7 @@ impl Pipeline {
         let target = Target::named::<Pod>(&call.target.namespace, &call.target.name).below("status");
         let mut request = Request::edit(target, edit);
         request.options.dry_run = call.options.dry_run;
-        Box::pin(self.run(request)).await.map(drop)
+        Box::pin(self.run_one(request, true)).await.map(drop)
     }
 
     /// Takes one disruption from the pod's budget, if it has one and the pod counts for it.

@@ -341,7 +341,7 @@ async fn proxies() {
         (format!("{pods}/ftp:web:9/proxy/"), 400, "invalid pod request \"ftp:web:9\""),
         (format!("{pods}/waiting/proxy/"), 400, "address not allowed"),
         (format!("{pods}/none/proxy/"), 404, "pods \"none\" not found"),
-        ("/api/v1/namespaces/default/services/none/proxy/".to_owned(), 404, "endpoints \"none\" not found"),
+        ("/api/v1/namespaces/default/services/none/proxy/".to_owned(), 404, "services \"none\" not found"),
     ] {
         let answer = cluster.get(&target).await;
         let status = answer.json();
