@@ -26,6 +26,7 @@ use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use crate::bootstrap::bootstrap;
+use crate::certificates;
 use crate::clock::{SystemClock, VirtualClock};
 use crate::cluster::Cluster;
 use crate::driver::Driver;
@@ -352,6 +353,7 @@ impl Builder {
             let root_ca = door.as_ref().map(Door::root_ca);
             let options = Options { root_ca, metrics: Some(metrics.clone()), ..Options::default() };
             controllers.extend(coracle_controllers::builtin(options));
+            controllers.extend(door.iter().flat_map(|door| certificates::controllers(door.authority())));
         }
         if let Some(make) = self.cloud {
             let cloud = make(machines.clone());

@@ -26,6 +26,8 @@ const READ_WRITE: Names = &["create", "delete", "deletecollection", "get", "list
 const CREATE: Names = &["create"];
 const URL: Names = &[];
 const CORE: Names = &[""];
+const CERTIFICATES: Names = &["certificates.k8s.io"];
+const REQUESTS: &str = "certificatesigningrequests";
 const EVENTS: Names = &["", "events.k8s.io"];
 
 const ROLES: &[Row] = &[
@@ -85,6 +87,17 @@ const ROLES: &[Row] = &[
             Rule(CREATE, &["authentication.k8s.io"], &["tokenreviews"]),
             Rule(CREATE, &["authorization.k8s.io"], &["subjectaccessreviews"]),
         ],
+    ),
+    Row("system:node-bootstrapper", "", &[Rule(&["create", "get", "list", "watch"], CERTIFICATES, &[REQUESTS])]),
+    Row(
+        "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+        "",
+        &[Rule(CREATE, CERTIFICATES, &["certificatesigningrequests/nodeclient"])],
+    ),
+    Row(
+        "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+        "",
+        &[Rule(CREATE, CERTIFICATES, &["certificatesigningrequests/selfnodeclient"])],
     ),
     Row(
         "system:aggregate-to-admin",
@@ -255,7 +268,7 @@ const ROLES: &[Row] = &[
             Rule(READ, CORE, &["configmaps", "secrets"]),
             Rule(&["get"], CORE, &["persistentvolumeclaims", "persistentvolumes"]),
             Rule(&["get"], CORE, &["endpoints"]),
-            Rule(&["create", "get", "list", "watch"], &["certificates.k8s.io"], &["certificatesigningrequests"]),
+            Rule(&["create", "get", "list", "watch"], CERTIFICATES, &[REQUESTS]),
             Rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
             Rule(&["get"], &["storage.k8s.io"], &["volumeattachments"]),
             Rule(CREATE, CORE, &["serviceaccounts/token"]),
