@@ -9,20 +9,19 @@ use coracle_api::certificates::signers::{KUBELET_CLIENT, judge};
 use coracle_api::certificates::{CertificateRequest, expires_at};
 use coracle_api::http::pki::{Authority, CERTIFICATE_LIFE};
 use coracle_controllers::controller::Error;
-use coracle_controllers::{Context, Controller, ErasedController, Next, erase};
-use coracle_core::{Action, Body, Request, Target};
+use coracle_controllers::{Context, Controller, ErasedController, Next, Watches, erase};
+use coracle_core::{Action, Body, ObjectKey, Request, Target};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestStatus,
 };
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Shorter lives are not given. Source: `signer.duration`.
 const LIFE_MIN: Duration = Duration::from_secs(600);
-/// How soon a request that nobody may have approved by itself is looked at again: a role may be given later.
-const RETRY: Duration = Duration::from_secs(60);
 /// For how long answered requests are kept. Source: `cleaner.approvedExpiration`, `deniedExpiration`.
 const KEPT_ANSWERED: SignedDuration = SignedDuration::from_hours(1);
 /// For how long requests without an answer are kept. Source: `cleaner.pendingExpiration`.
@@ -42,6 +41,14 @@ impl Controller for Approver {
 
     fn name(&self) -> &'static str {
         "csrapproving"
+    }
+
+    /// Who may not have a request approved may be given the right later.
+    fn watches(&self, on: &mut Watches<CertificateSigningRequest>) {
+        on.map(|_: &ClusterRoleBinding, world| {
+            let requests = world.list::<CertificateSigningRequest>();
+            requests.map(|request| ObjectKey::of(&request.metadata)).collect()
+        });
     }
 
     async fn reconcile(&self, request: Arc<CertificateSigningRequest>, context: &Context) -> Result<Next, Error> {
@@ -65,7 +72,7 @@ impl Controller for Approver {
                 return Ok(Next::on_change());
             }
         }
-        Ok(Next::after(RETRY))
+        Ok(Next::on_change())
     }
 }
 

@@ -67,7 +67,7 @@ async fn holder(cluster: &Cluster, certificate: &Value, key: &KeyPair) -> Client
     let auth = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
     auth.client_certificate_data = Some(certificate.as_str().unwrap().to_owned());
     let key = serde_json::to_value(ByteString(key.serialize_pem().into_bytes())).unwrap();
-    auth.client_key_data = Some(serde_json::from_value(key).unwrap());
+    auth.client_key_data = Some(key.as_str().unwrap().to_owned().into());
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }

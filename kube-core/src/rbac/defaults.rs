@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::rbac::v1::{AggregationRule, ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
+use super::reconcile::AUTOUPDATE;
 use super::{GROUP, aggregated_rules};
 
 type Names = &'static [&'static str];
@@ -338,7 +339,7 @@ fn metadata(name: &str, part_of: &str) -> ObjectMeta {
     if !part_of.is_empty() {
         labels.insert(format!("rbac.authorization.k8s.io/aggregate-to-{part_of}"), own("true"));
     }
-    let annotations = BTreeMap::from([(own("rbac.authorization.kubernetes.io/autoupdate"), own("true"))]);
+    let annotations = BTreeMap::from([(own(AUTOUPDATE), own("true"))]);
     ObjectMeta { name: Some(own(name)), labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 
