@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use coracle_core::rbac::{default_bindings, default_roles};
+use coracle_core::rbac::{complete_binding, complete_role, default_bindings, default_roles};
 use coracle_core::{Gateway, Request, Status};
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// Creates what is missing; leaves what is there as it is.
+/// Creates what is missing; leaves what is there as it is, but for default roles that lack something.
 ///
 /// # Errors
 /// If the store fails.
@@ -36,8 +36,20 @@ pub(crate) async fn bootstrap(
         Request::create(priority_class("system-node-critical", 2_000_001_000)),
     ];
     if endpoint.is_some() {
-        requests.extend(default_roles().into_iter().map(Request::create));
-        requests.extend(default_bindings().into_iter().map(Request::create));
+        let world = gateway.feed().world();
+        let roles = default_roles().into_iter().filter_map(|role| {
+            match world.get("", role.metadata.name.as_deref().unwrap_or("")) {
+                None => Some(Request::create(role)),
+                Some(there) => complete_role(&there, &role).map(Request::update),
+            }
+        });
+        let bindings = default_bindings().into_iter().filter_map(|binding| {
+            match world.get("", binding.metadata.name.as_deref().unwrap_or("")) {
+                None => Some(Request::create(binding)),
+                Some(there) => complete_binding(&there, &binding).map(Request::update),
+            }
+        });
+        requests.extend(roles.chain(bindings));
     }
     // Nobody else can call a loopback address, so the Service has no endpoint then, as upstream.
     let endpoint = endpoint.filter(|endpoint| !endpoint.ip().is_loopback());

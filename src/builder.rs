@@ -1,17 +1,18 @@
 //! The sentence that makes a cluster: each word replaces or adds one part, `start` wires them.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use coracle_api::aggregation::{self, Aggregation};
 use coracle_api::audit::Audit;
-use coracle_api::auth::Auth;
+use coracle_api::auth::{AccessWebhook, Auth, Oidc, OidcSettings, TokenWebhook};
 use coracle_api::http::ApiServer;
 use coracle_api::http::in_flight::InFlight;
 use coracle_api::openapi::Published;
-use coracle_api::outbound::{InProcess, Network, Outbound};
+use coracle_api::outbound::{Hook, InProcess, Network, Outbound};
 use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
@@ -26,6 +27,7 @@ use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use crate::bootstrap::bootstrap;
+use crate::certificates;
 use crate::clock::{SystemClock, VirtualClock};
 use crate::cluster::Cluster;
 use crate::driver::Driver;
@@ -61,6 +63,9 @@ pub struct Builder {
     in_flight: InFlight,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
+    oidc: Vec<OidcSettings>,
+    token_webhook: Option<Hook>,
+    access_webhook: Option<Hook>,
     calls: InProcess,
 }
 
@@ -105,6 +110,9 @@ impl Default for Builder {
             in_flight: InFlight::default(),
             keys: None,
             audit: None,
+            oidc: Vec::new(),
+            token_webhook: None,
+            access_webhook: None,
             calls: InProcess::default(),
         }
     }
@@ -279,6 +287,27 @@ impl Builder {
         self
     }
 
+    /// Believes ID tokens of an OpenID Connect provider too; may be said for several. Default: none.
+    #[must_use]
+    pub fn oidc(mut self, provider: OidcSettings) -> Self {
+        self.oidc.push(provider);
+        self
+    }
+
+    /// Asks a webhook (TokenReview) whose the bearer tokens are that nothing else knows. Default: none.
+    #[must_use]
+    pub fn token_webhook(mut self, hook: Hook) -> Self {
+        self.token_webhook = Some(hook);
+        self
+    }
+
+    /// Asks a webhook (SubjectAccessReview) about what roles and bindings do not allow. Default: none.
+    #[must_use]
+    pub fn access_webhook(mut self, hook: Hook) -> Self {
+        self.access_webhook = Some(hook);
+        self
+    }
+
     /// Answers what the API server would call out for (webhooks, aggregated API servers) by functions of this program, host by
     /// host; the other hosts are called over the network. In virtual time this is the only way: real calls take no time there.
     #[must_use]
@@ -322,6 +351,17 @@ impl Builder {
             network = network.with_identity(door.front_proxy(&*clock).map_err(Error::Serve)?);
         }
         let outbound: Arc<dyn Outbound> = Arc::new(self.calls.others(Arc::new(network)));
+        for provider in self.oidc {
+            let oidc = Oidc::new(provider, outbound.clone(), clock.clone()).map_err(io::Error::other);
+            auth = auth.with_authenticator(Arc::new(oidc.map_err(Error::Serve)?));
+        }
+        if let Some(hook) = self.token_webhook {
+            let webhook = TokenWebhook::new(hook, outbound.clone(), clock.clone());
+            auth = auth.with_authenticator(Arc::new(webhook));
+        }
+        if let Some(hook) = self.access_webhook {
+            auth = auth.with_authorizer(Arc::new(AccessWebhook::new(hook, outbound.clone(), clock.clone())));
+        }
         let settings = Settings { clock, entropy: entropy.clone(), admission };
         let pipeline = Pipeline::new(ledger, settings).with_auth(auth.clone()).with_outbound(outbound.clone());
         let pipeline = Arc::new(pipeline);
@@ -352,6 +392,7 @@ impl Builder {
             let root_ca = door.as_ref().map(Door::root_ca);
             let options = Options { root_ca, metrics: Some(metrics.clone()), ..Options::default() };
             controllers.extend(coracle_controllers::builtin(options));
+            controllers.extend(door.iter().flat_map(|door| certificates::controllers(door.authority())));
         }
         if let Some(make) = self.cloud {
             let cloud = make(machines.clone());

@@ -19,6 +19,7 @@
 //! | `driver` | runs controllers: queues, retries, back-off |
 //! | `scheduling` | runs the scheduler |
 //! | `serving`, `streams` | the cluster on a socket; logs and commands of its pods |
+//! | `certificates` | who signs CertificateSigningRequests |
 //! | [`kinds`] | custom kinds from Rust types |
 //! | `bootstrap` | what every cluster has before anyone asks |
 //! | [`simulation`] | whole clusters from a seed, with faults |
@@ -27,6 +28,7 @@
 
 mod bootstrap;
 mod builder;
+mod certificates;
 pub mod clock;
 mod cloud;
 mod cluster;

@@ -41,7 +41,7 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub(crate) struct Door {
     listener: TcpListener,
     address: SocketAddr,
-    authority: Authority,
+    authority: Arc<Authority>,
     server: Identity,
     owner: Identity,
     /// Who vouches that a request comes from this API server: an authority that signs nothing else.
@@ -66,12 +66,18 @@ impl Door {
         let server = authority.server(&names, now).map_err(refuse)?;
         let owner = authority.client("kubernetes-admin", &["system:masters"], now).map_err(refuse)?;
         let front_proxy = Authority::create(now).map_err(refuse)?;
+        let authority = Arc::new(authority);
         Ok(Self { listener, address, authority, server, owner, front_proxy, tokens: Some(tokens) })
     }
 
     /// Where clients are to call.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Who signs the certificates of clients.
+    pub(crate) fn authority(&self) -> Arc<Authority> {
+        self.authority.clone()
     }
 
     /// The certificate by which clients know the server, in PEM.

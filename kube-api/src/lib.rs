@@ -7,6 +7,7 @@
 //! | [`allocator`] | the addresses and ports of Services |
 //! | [`recorder`] | Events: counted, limited, stored |
 //! | [`auth`] | who asks, what they may do, tokens and reviews |
+//! | [`certificates`] | certificates that clients ask for |
 //! | [`audit`] | what happened: who asked what |
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
@@ -23,6 +24,7 @@ pub mod aggregation;
 pub mod allocator;
 pub mod audit;
 pub mod auth;
+pub mod certificates;
 pub mod client;
 pub mod custom;
 pub mod http;

@@ -1,19 +1,16 @@
 //! Who may approve and sign certificates, and attest bundles of them: a right on the signer, not only on the object.
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use coracle_core::rbac::{MASTERS, Place};
 use coracle_core::{AnyResource, Status};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::certificates::v1beta1::ClusterTrustBundle;
-use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
 
 use super::{Admission, Attributes, Operation};
+use crate::certificates::CertificateRequest;
+use crate::certificates::signers::CLIENT;
 
 const GROUP: &str = "certificates.k8s.io";
-/// The signer of certificates by which the API server knows users.
-const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 
 /// Source: `plugin/pkg/admission/certificates/approval`.
 #[derive(Clone, Copy, Debug)]
@@ -83,14 +80,11 @@ impl Admission for CertificateSubjectRestriction {
 
     async fn review(&self, attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> Result<(), Status> {
         let request = object.and_then(|object| object.as_any().downcast_ref::<CertificateSigningRequest>());
-        let Some(request) = request.filter(|request| request.spec.signer_name == CLIENT_SIGNER) else { return Ok(()) };
-        let unreadable = || attributes.forbid("failed to parse CSR: PEM block type must be CERTIFICATE REQUEST");
-        let der = from_pem(&request.spec.request.0).ok_or_else(unreadable)?;
-        let (_, parsed) = X509CertificationRequest::from_der(&der)
+        let Some(request) = request.filter(|request| request.spec.signer_name == CLIENT) else { return Ok(()) };
+        let parsed = CertificateRequest::from_pem(&request.spec.request.0)
             .map_err(|error| attributes.forbid(format!("failed to parse CSR: {error}")))?;
-        let subject = &parsed.certification_request_info.subject;
-        if subject.iter_organization().any(|group| group.as_str().is_ok_and(|group| group == MASTERS)) {
-            let why = format!("use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed");
+        if parsed.organizations.iter().any(|group| group == MASTERS) {
+            let why = format!("use of {CLIENT} signer with {MASTERS} group is not allowed");
             return Err(attributes.forbid(why));
         }
         Ok(())
@@ -131,12 +125,4 @@ async fn need(attributes: &Attributes<'_>, verb: &str, what: &str, signer: &str)
         }
     }
     Err(attributes.forbid(format!("user not permitted to {what} signerName {signer:?}")))
-}
-
-fn from_pem(text: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE REQUEST-----")?;
-    let (body, _) = rest.split_once("-----END CERTIFICATE REQUEST-----")?;
-    let body: String = body.chars().filter(|letter| !letter.is_whitespace()).collect();
-    STANDARD.decode(body).ok()
 }

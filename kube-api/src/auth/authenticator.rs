@@ -64,7 +64,7 @@ impl Authenticator for Chain {
     }
 }
 
-/// Client certificates: the common name is the user, organizations are the groups.
+/// Client certificates: the common name (the last, if there are several) is the user, organizations are the groups.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClientCertificates;
 
@@ -74,7 +74,7 @@ impl Authenticator for ClientCertificates {
         let Some(der) = credentials.certificate else { return Ok(None) };
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| unauthorized())?;
         let subject = certificate.subject();
-        let Some(name) = subject.iter_common_name().next().and_then(|name| name.as_str().ok()) else {
+        let Some(name) = subject.iter_common_name().last().and_then(|name| name.as_str().ok()) else {
             return Err(unauthorized());
         };
         let groups = subject.iter_organization().filter_map(|group| group.as_str().ok());

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `authenticator` | tells who a caller is: client certificates, tokens known beforehand, one after the other |
 //! | `token` | tokens of ServiceAccounts: made, verified, published |
+//! | `oidc` | users of an OpenID Connect provider |
+//! | `webhook` | asks others who asks, and who may do what |
 //! | `authorizer` | tells who may do what, by roles and bindings; the words of a refusal |
 //! | `node` | what nodes may do |
 //! | `impersonation` | standing for someone else |
@@ -15,8 +17,10 @@ pub mod authorizer;
 pub(crate) mod escalation;
 pub(crate) mod impersonation;
 pub mod node;
+pub mod oidc;
 pub(crate) mod reviews;
 pub mod token;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -25,7 +29,9 @@ use coracle_core::Feed;
 pub use authenticator::{Authenticator, Chain, ClientCertificates, Credentials, StaticTokens};
 pub use authorizer::{Authorizer, Authorizers, Decision, Rbac, forbidden, is_master};
 pub use node::Nodes;
+pub use oidc::{Oidc, OidcSettings};
 pub use token::{ServiceAccountTokens, SigningKey, TokenIssuer};
+pub use webhook::{AccessWebhook, TokenWebhook};
 
 /// What answers reviews, gives tokens, and guards roles. Give the same to the pipeline and to the HTTP server.
 #[derive(Clone)]
@@ -46,10 +52,24 @@ impl Auth {
         Self { authorizer: Arc::new(authorizer), authenticator: Arc::new(ClientCertificates), tokens: None }
     }
 
+    /// Also with another way to tell who asks, after those there are.
+    #[must_use]
+    pub fn with_authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Arc::new(Chain(vec![self.authenticator, authenticator]));
+        self
+    }
+
+    /// Also with another one that may allow what those there are do not.
+    #[must_use]
+    pub fn with_authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizer = Arc::new(Authorizers(vec![self.authorizer, authorizer]));
+        self
+    }
+
     /// Also with tokens of ServiceAccounts.
     #[must_use]
     pub fn with_tokens(mut self, tokens: Arc<ServiceAccountTokens>) -> Self {
-        self.authenticator = Arc::new(Chain(vec![self.authenticator, tokens.clone()]));
+        self = self.with_authenticator(tokens.clone());
         self.tokens = Some(tokens);
         self
     }

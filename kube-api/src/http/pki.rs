@@ -13,12 +13,17 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 
+use crate::certificates::CertificateRequest;
+use crate::certificates::issue::{Terms, issue};
+
 /// How long the authority is valid.
 pub const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// How long the certificates it signs are valid.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// Clocks of clients may be behind by so much.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// Certificates that live shorter are not cut by the skew. Source: `PermissiveSigningPolicy.Short`.
+const SHORT_LIFE: Duration = Duration::from_secs(8 * 3600);
 
 /// Why a certificate could not be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,9 @@ pub enum PkiError {
     /// The certificate does not fit its key, or the authority.
     #[error("setting up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// A request cannot be signed.
+    #[error("signing a request: {0}")]
+    Request(String),
     /// The authority cannot verify clients.
     #[error("verifying clients: {0}")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
@@ -121,6 +129,36 @@ impl Authority {
             params.distinguished_name.push(DnType::OrganizationName, *group);
         }
         self.sign(params, ExtendedKeyUsagePurpose::ClientAuth, now)
+    }
+
+    /// A certificate, in PEM, that answers a request: for these usages (in Kubernetes' words), for `life` from now on, but never
+    /// longer than the authority itself.
+    ///
+    /// # Errors
+    /// If the authority has ended, or the system has no randomness.
+    pub fn answer(
+        &self,
+        request: &CertificateRequest,
+        usages: &[String],
+        life: Duration,
+        now: Timestamp,
+    ) -> Result<String, PkiError> {
+        let no = |error: &dyn std::fmt::Display| PkiError::Request(error.to_string());
+        let mut serial: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new())
+            .map_err(|_unspecified| PkiError::Request("the system has no randomness".to_owned()))?
+            .expose();
+        if let Some(first) = serial.first_mut() {
+            *first = *first & 0x7f | 0x40;
+        }
+        // Those that live long give the skew back at their end.
+        let life = if life < SHORT_LIFE { life } else { life.saturating_sub(CLOCK_SKEW) };
+        let terms = Terms {
+            usages,
+            not_before: now.checked_sub(CLOCK_SKEW).map_err(|error| no(&error))?,
+            not_after: now.checked_add(life).map_err(|error| no(&error))?,
+            serial: &serial,
+        };
+        issue(request, &terms, &self.certificate, self.issuer.key()).map_err(PkiError::Request)
     }
 
     fn sign(

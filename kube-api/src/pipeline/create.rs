@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Call, Pipeline, Prepared, encode};
 use crate::admission::Operation;
+use crate::certificates::request::{note_requester, validate};
 
 /// Characters that `generateName` is extended by. Source: apiserver `names.SimpleNameGenerator`.
 const SUFFIX_LENGTH: usize = 5;
@@ -34,11 +35,17 @@ impl Pipeline {
         if let Some(rules) = call.rules {
             (rules.prepare_create)(value.as_any_mut());
         }
+        if let Some(request) = value.as_any_mut().downcast_mut() {
+            note_requester(request, call.user);
+        }
         self.allocator.assign(&call.world, &self.entropy, &mut *value, None)?;
-        let errors = match call.rules {
+        let mut errors = match call.rules {
             Some(rules) => (rules.validate)(value.as_any()),
             None => call.validate_custom(&*value, None),
         };
+        if let Some(request) = value.as_any().downcast_ref() {
+            validate(request, &mut errors);
+        }
         call.refuse_invalid(errors, value.metadata())?;
         self.allow_creation(call).await?;
         self.refuse_escalation(call, None, &*value).await?;

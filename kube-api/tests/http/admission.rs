@@ -455,19 +455,23 @@ async fn nodes_see_and_change_only_their_own() {
     assert!(code == 403 && message.ends_with("no relationship found between node 'n2' and this object"), "{message}");
 }
 
+/// `0` in the wrapping of a request.
+const UNREADABLE: &str =
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUE9PQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K";
+
 #[tokio::test]
 async fn signers_are_guarded() {
     let cluster = Cluster::admitting().await;
-    let request =
-        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUE9PQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K";
+    let request = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlISk1IRUNBUUF3RHpFTk1Bc0dBMVVFQXd3RWFtRnVaVEJaTUJNR0J5cUdTTTQ5QWdFR0NDcUdTTTQ5QXdFSApBMElBQkkrUWRnQVpFd3RIU0hWZ21leVR6VVpONUhmQi9pcDJGMWxVbGcvOTdFTm1qRmZjKzE3ellUaVQwWUF4CjNEUGdaR005YTUyWUMrMWRxazlHbVY5YUF0bWdBREFLQmdncWhrak9QUVFEQWdOSUFEQkZBaUE2dWk2L0xESE4KSzRzSDB1TG9QQXdPR3laOFE0NTR4SWhwZlN0SjV3RHhyd0loQUpvbkR4d1hnbXNxMWhwUEEvWWUrSFFsd1BORwo5aWs5ZHRpdE01QWx1dGtCCi0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVFU1QtLS0tLQo=";
     let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
     let ask = |signer: &str| {
         let spec = json!({"request": request, "signerName": signer, "usages": ["client auth"]});
         json!({"metadata": {"name": "r"}, "spec": spec})
     };
-    let unreadable = cluster.try_post(requests, &ask("kubernetes.io/kube-apiserver-client")).await;
-    let message = unreadable.json()["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("is forbidden: failed to parse CSR: "), "{message}");
+    let mut unreadable = ask("example.com/mine");
+    unreadable["spec"]["request"] = json!(UNREADABLE);
+    let message = cluster.try_post(requests, &unreadable).await.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("spec.request: Invalid value"), "{message}");
     cluster.post(requests, &ask("example.com/mine")).await;
     let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
     let rule = |resource: &str, verbs: &[&str]| json!({"apiGroups": ["certificates.k8s.io"], "resources": [resource], "verbs": verbs});

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::rbac::v1::{AggregationRule, ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
+use super::reconcile::AUTOUPDATE;
 use super::{GROUP, aggregated_rules};
 
 type Names = &'static [&'static str];
@@ -26,6 +27,8 @@ const READ_WRITE: Names = &["create", "delete", "deletecollection", "get", "list
 const CREATE: Names = &["create"];
 const URL: Names = &[];
 const CORE: Names = &[""];
+const CERTIFICATES: Names = &["certificates.k8s.io"];
+const REQUESTS: &str = "certificatesigningrequests";
 const EVENTS: Names = &["", "events.k8s.io"];
 
 const ROLES: &[Row] = &[
@@ -85,6 +88,17 @@ const ROLES: &[Row] = &[
             Rule(CREATE, &["authentication.k8s.io"], &["tokenreviews"]),
             Rule(CREATE, &["authorization.k8s.io"], &["subjectaccessreviews"]),
         ],
+    ),
+    Row("system:node-bootstrapper", "", &[Rule(&["create", "get", "list", "watch"], CERTIFICATES, &[REQUESTS])]),
+    Row(
+        "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+        "",
+        &[Rule(CREATE, CERTIFICATES, &["certificatesigningrequests/nodeclient"])],
+    ),
+    Row(
+        "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+        "",
+        &[Rule(CREATE, CERTIFICATES, &["certificatesigningrequests/selfnodeclient"])],
     ),
     Row(
         "system:aggregate-to-admin",
@@ -255,7 +269,7 @@ const ROLES: &[Row] = &[
             Rule(READ, CORE, &["configmaps", "secrets"]),
             Rule(&["get"], CORE, &["persistentvolumeclaims", "persistentvolumes"]),
             Rule(&["get"], CORE, &["endpoints"]),
-            Rule(&["create", "get", "list", "watch"], &["certificates.k8s.io"], &["certificatesigningrequests"]),
+            Rule(&["create", "get", "list", "watch"], CERTIFICATES, &[REQUESTS]),
             Rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
             Rule(&["get"], &["storage.k8s.io"], &["volumeattachments"]),
             Rule(CREATE, CORE, &["serviceaccounts/token"]),
@@ -325,7 +339,7 @@ fn metadata(name: &str, part_of: &str) -> ObjectMeta {
     if !part_of.is_empty() {
         labels.insert(format!("rbac.authorization.k8s.io/aggregate-to-{part_of}"), own("true"));
     }
-    let annotations = BTreeMap::from([(own("rbac.authorization.kubernetes.io/autoupdate"), own("true"))]);
+    let annotations = BTreeMap::from([(own(AUTOUPDATE), own("true"))]);
     ObjectMeta { name: Some(own(name)), labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 

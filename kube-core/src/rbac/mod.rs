@@ -9,6 +9,7 @@
 //! | `cover` | whether the rules of one make up for the rules of another: nobody grants what they have not |
 //! | `aggregate` | ClusterRoles that gather the rules of others |
 //! | `defaults` | the roles and bindings that every serving cluster has |
+//! | `reconcile` | what those that are there already lack |
 //!
 //! Source: `plugin/pkg/auth/authorizer/rbac`, `pkg/registry/rbac/validation`.
 
@@ -18,6 +19,7 @@ mod bindings;
 mod cover;
 mod decide;
 mod defaults;
+mod reconcile;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ pub use bindings::Bindings;
 pub use cover::{describe_missing, everything, missing, quoted};
 pub use decide::{Verdict, authorize, role_rules, rules_of};
 pub use defaults::{default_bindings, default_roles};
+pub use reconcile::{complete_binding, complete_role};
 pub use rule::allows;
 
 /// The API group of roles and bindings.

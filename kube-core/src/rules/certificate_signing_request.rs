@@ -1,5 +1,5 @@
-//! CertificateSigningRequest. Of the request only its wrapping is checked, not that it is a good request with a good signature;
-//! of a certificate, that it is wrapped as one. The times of conditions are the writer's.
+//! CertificateSigningRequest. Of the request only its wrapping is checked here; that it is a good request with a good signature
+//! is checked when it is created. Of a certificate, that it is wrapped as one. The times of conditions are the writer's.
 
 use super::check::{is_empty_bytes, is_seen, items};
 use super::{Ruled, metadata, same};

@@ -85,7 +85,7 @@ impl SigningKey {
     }
 
     /// A signed token of these claims.
-    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, KeyError> {
+    pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, KeyError> {
         let header = Header { alg: ALGORITHM.to_owned(), kid: self.id.clone(), crit: None };
         let part = |json: Result<Vec<u8>, _>| Ok(BASE64.encode(json.map_err(|_: serde_json::Error| KeyError)?));
         let signed = format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(claims))?);
@@ -127,7 +127,7 @@ impl std::fmt::Debug for SigningKey {
 }
 
 /// What a token says, whoever signed it; `None` if it is no token of three parts.
-pub(super) fn unverified<T: for<'a> Deserialize<'a>>(token: &str) -> Option<T> {
+pub(crate) fn unverified<T: for<'a> Deserialize<'a>>(token: &str) -> Option<T> {
     let mut parts = token.split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
@@ -135,6 +135,12 @@ pub(super) fn unverified<T: for<'a> Deserialize<'a>>(token: &str) -> Option<T> {
     (token.len() <= TOKEN_BYTES_MAX).then(|| decode(claims)).flatten()
 }
 
-fn decode<T: for<'a> Deserialize<'a>>(part: &str) -> Option<T> {
-    serde_json::from_slice(&BASE64.decode(part).ok()?).ok()
+/// What a part of a token says.
+pub(crate) fn decode<T: for<'a> Deserialize<'a>>(part: &str) -> Option<T> {
+    serde_json::from_slice(&decode_bytes(part)?).ok()
+}
+
+/// What a part of a token is, such as its signature.
+pub(crate) fn decode_bytes(part: &str) -> Option<Vec<u8>> {
+    BASE64.decode(part).ok()
 }

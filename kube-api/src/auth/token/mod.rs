@@ -27,6 +27,7 @@ use coracle_core::{Clock, Feed, Status, User};
 pub use claims::{Claims, Kubernetes, Reference};
 pub use issuer::{TokenIssuer, shared_audiences};
 pub use key::{KeyError, SigningKey};
+pub(crate) use key::{decode, decode_bytes, unverified};
 pub(crate) use request::{Asking, claims_for};
 
 use super::authenticator::{Authenticator, Credentials, unauthorized};
