@@ -22,6 +22,7 @@
 //! | [`kinds`] | custom kinds from Rust types |
 //! | `bootstrap` | what every cluster has before anyone asks |
 //! | [`clock`] | system time and virtual time |
+//! | `local_volumes` | volumes that are folders of this machine |
 //! | [`SimulatedCloud`], [`Machines`] | machines by demand; nodes that come and go |
 
 mod bootstrap;
@@ -32,6 +33,7 @@ mod cluster;
 mod driver;
 mod error;
 pub mod kinds;
+mod local_volumes;
 mod machines;
 mod metrics;
 mod parts;
@@ -49,7 +51,7 @@ pub use machines::Machines;
 
 pub use coracle_api::client::Change;
 pub use coracle_api::{Admission, Api, Client};
-pub use coracle_controllers::{Cloud, Context, Controller, Next, Plan, Planner, Watches};
+pub use coracle_controllers::{Cloud, Context, Controller, Next, Plan, Planner, Provisioner, Watches};
 pub use coracle_core::{
     Clock, GroupResource, Happening, Object, ObjectKey, Patch, Request, Resource, Response, Revision, Severity, Status,
     Target, World,

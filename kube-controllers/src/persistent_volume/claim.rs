@@ -70,9 +70,11 @@ impl Planner for ClaimBinding {
         let completed = claim.metadata.annotations.iter().flatten().any(|(key, _)| key == BIND_COMPLETED);
         match (completed, volume_of(claim).is_empty()) {
             _ if claim.metadata.deletion_timestamp.is_some() && !completed => Plan::nothing(),
-            (true, true) => {
-                lost(claim, "ClaimLost", "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!")
-            }
+            (true, true) => lost(
+                claim,
+                "ClaimLost",
+                "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!",
+            ),
             (true, false) => keep(claim, observed.named.as_deref(), now),
             (false, true) => match observed.found {
                 Some(volume) => bind(claim, &volume, now),

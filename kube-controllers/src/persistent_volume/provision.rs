@@ -61,24 +61,24 @@ pub struct VolumeWish {
 }
 
 /// Has volumes made and enlarged for claims.
-pub struct Provisioning(Arc<dyn Provisioner>);
+pub struct Provisioning(Vec<Arc<dyn Provisioner>>);
 
 /// Has volumes removed whose claims are gone.
-pub struct Reclaiming(Arc<dyn Provisioner>);
+pub struct Reclaiming(Vec<Arc<dyn Provisioner>>);
 
 impl Provisioning {
-    /// For the claims of one provisioner.
+    /// For the claims of these provisioners.
     #[must_use]
-    pub fn new(provisioner: Arc<dyn Provisioner>) -> Self {
-        Self(provisioner)
+    pub fn new(provisioners: Vec<Arc<dyn Provisioner>>) -> Self {
+        Self(provisioners)
     }
 }
 
 impl Reclaiming {
-    /// For the volumes of one provisioner.
+    /// For the volumes of these provisioners.
     #[must_use]
-    pub fn new(provisioner: Arc<dyn Provisioner>) -> Self {
-        Self(provisioner)
+    pub fn new(provisioners: Vec<Arc<dyn Provisioner>>) -> Self {
+        Self(provisioners)
     }
 }
 
@@ -106,11 +106,11 @@ impl Controller for Provisioning {
         if is_bound(&claim) {
             return self.expand(&claim, context).await;
         }
-        let Some(wish) = self.wish(&claim, context) else { return Ok(Next::default()) };
-        match self.0.provision(&wish).await {
+        let Some((provisioner, wish)) = self.wish(&claim, context) else { return Ok(Next::default()) };
+        match provisioner.provision(&wish).await {
             Ok(spec) => {
                 let note = format!("Successfully provisioned volume {}", wish.name);
-                match context.create(self.volume(&wish, spec)).await {
+                match context.create(volume(provisioner, &wish, spec)).await {
                     Ok(_) => context.event(&*claim, Severity::Normal, "ProvisioningSucceeded", note),
                     Err(error) if error.is_stale() => {}
                     Err(error) => return Err(error),
@@ -119,8 +119,7 @@ impl Controller for Provisioning {
             }
             Err(status) => {
                 let class = class_of(&claim);
-                let note =
-                    format!("failed to provision volume with StorageClass {class:?}: {}", status.message());
+                let note = format!("failed to provision volume with StorageClass {class:?}: {}", status.message());
                 context.event(&*claim, Severity::Warning, "ProvisioningFailed", note);
                 Err(status.into())
             }
@@ -130,11 +129,9 @@ impl Controller for Provisioning {
 
 impl Provisioning {
     /// What to make for a claim that the binding controller has handed over, once a node is known if there must be one.
-    fn wish(&self, claim: &Arc<PersistentVolumeClaim>, context: &Context) -> Option<VolumeWish> {
+    fn wish(&self, claim: &Arc<PersistentVolumeClaim>, context: &Context) -> Option<(&dyn Provisioner, VolumeWish)> {
         let asked = claim.metadata.annotations.as_ref()?.get(PROVISIONER)?;
-        if asked != self.0.name() || !volume_of(claim).is_empty() {
-            return None;
-        }
+        let provisioner = named(&self.0, asked).filter(|_| volume_of(claim).is_empty())?;
         let world = context.world();
         let class = world.get::<StorageClass>("", class_of(claim)).filter(|class| class.provisioner == *asked)?;
         let name = format!("pvc-{}", claim.metadata.uid.as_deref()?);
@@ -145,33 +142,19 @@ impl Provisioning {
             Some(name) => Some(world.get::<Node>("", name)?),
             None => None,
         };
-        Some(VolumeWish { name, claim: claim.clone(), class, node })
-    }
-
-    fn volume(&self, wish: &VolumeWish, mut spec: PersistentVolumeSpec) -> PersistentVolume {
-        let asked = wish.claim.spec.clone().unwrap_or_default();
-        let size = asked.resources.and_then(|resources| resources.requests).unwrap_or_default().remove(STORAGE);
-        spec.capacity = size.map(|size| [(STORAGE.to_owned(), size)].into());
-        spec.access_modes = asked.access_modes;
-        spec.volume_mode = asked.volume_mode;
-        spec.storage_class_name = asked.storage_class_name;
-        spec.persistent_volume_reclaim_policy = wish.class.reclaim_policy.clone();
-        spec.mount_options.clone_from(&wish.class.mount_options);
-        spec.claim_ref = Some(reference_to(&*wish.claim));
-        let annotations = Some([(PROVISIONED_BY.to_owned(), self.0.name().to_owned())].into());
-        let metadata = ObjectMeta { name: Some(wish.name.clone()), annotations, ..ObjectMeta::default() };
-        PersistentVolume { metadata, spec: Some(spec), ..PersistentVolume::default() }
+        Some((provisioner, VolumeWish { name, claim: claim.clone(), class, node }))
     }
 
     /// The volume gets as large as its claim asks, then the claim says so.
     async fn expand(&self, claim: &PersistentVolumeClaim, context: &Context) -> Result<Next, Error> {
         let has = claim.status.as_ref().and_then(|status| status.capacity.as_ref()?.get(STORAGE));
         let has = has.and_then(|size| size.try_into().ok()).unwrap_or_default();
-        if claim.status.as_ref().and_then(|status| status.phase.as_deref()) != Some("Bound") || requested(claim) <= has {
+        if claim.status.as_ref().and_then(|status| status.phase.as_deref()) != Some("Bound") || requested(claim) <= has
+        {
             return Ok(Next::default());
         }
-        let volume = context.get::<PersistentVolume>("", volume_of(claim)).filter(|volume| self.made(volume));
-        let Some(volume) = volume else { return Ok(Next::default()) };
+        let Some(volume) = context.get::<PersistentVolume>("", volume_of(claim)) else { return Ok(Next::default()) };
+        let Some(provisioner) = maker(&self.0, &volume) else { return Ok(Next::default()) };
         let requests = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
         let Some(size) = requests.and_then(|requests| requests.get(STORAGE)).cloned() else {
             return Ok(Next::default());
@@ -181,7 +164,7 @@ impl Provisioning {
             let capacity = &mut volume.spec.get_or_insert_default().capacity;
             capacity.get_or_insert_default().insert(STORAGE.to_owned(), grown.clone());
         });
-        self.0.expand(&volume).await?;
+        provisioner.expand(&volume).await?;
         context.execute(grow).await?;
         let note = Request::edit(Target::of(claim).below("status"), move |claim: &mut PersistentVolumeClaim| {
             let capacity = &mut claim.status.get_or_insert_default().capacity;
@@ -191,10 +174,6 @@ impl Provisioning {
         context.execute(note).await?;
         context.event(claim, Severity::Normal, "VolumeResizeSuccessful", format!("Resized {}", place_of(claim)));
         Ok(Next::default())
-    }
-
-    fn made(&self, volume: &PersistentVolume) -> bool {
-        is_of(&*self.0, volume)
     }
 }
 
@@ -209,10 +188,11 @@ impl Controller for Reclaiming {
     async fn reconcile(&self, volume: Arc<PersistentVolume>, context: &Context) -> Result<Next, Error> {
         let policy = volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
         let goes = volume_phase(&volume) == "Released" && policy == Some("Delete") && claim_of(&volume).is_some();
-        if !goes || !is_of(&*self.0, &volume) || volume.metadata.deletion_timestamp.is_some() {
+        let Some(provisioner) = maker(&self.0, &volume).filter(|_| goes) else { return Ok(Next::default()) };
+        if volume.metadata.deletion_timestamp.is_some() {
             return Ok(Next::default());
         }
-        if let Err(status) = self.0.delete(&volume).await {
+        if let Err(status) = provisioner.delete(&volume).await {
             context.event(&*volume, Severity::Warning, "VolumeFailedDelete", status.message());
             return Err(status.into());
         }
@@ -221,19 +201,38 @@ impl Controller for Reclaiming {
     }
 }
 
-fn is_of(provisioner: &dyn Provisioner, volume: &PersistentVolume) -> bool {
-    let by = volume.metadata.annotations.as_ref().and_then(|annotations| annotations.get(PROVISIONED_BY));
-    by.is_some_and(|by| by == provisioner.name())
+fn volume(provisioner: &dyn Provisioner, wish: &VolumeWish, mut spec: PersistentVolumeSpec) -> PersistentVolume {
+    let asked = wish.claim.spec.clone().unwrap_or_default();
+    let size = asked.resources.and_then(|resources| resources.requests).unwrap_or_default().remove(STORAGE);
+    spec.capacity = size.map(|size| [(STORAGE.to_owned(), size)].into());
+    spec.access_modes = asked.access_modes;
+    spec.volume_mode = asked.volume_mode;
+    spec.storage_class_name = asked.storage_class_name;
+    spec.persistent_volume_reclaim_policy = wish.class.reclaim_policy.clone();
+    spec.mount_options.clone_from(&wish.class.mount_options);
+    spec.claim_ref = Some(reference_to(&*wish.claim));
+    let annotations = Some([(PROVISIONED_BY.to_owned(), provisioner.name().to_owned())].into());
+    let metadata = ObjectMeta { name: Some(wish.name.clone()), annotations, ..ObjectMeta::default() };
+    PersistentVolume { metadata, spec: Some(spec), ..PersistentVolume::default() }
+}
+
+fn named<'p>(provisioners: &'p [Arc<dyn Provisioner>], name: &str) -> Option<&'p dyn Provisioner> {
+    provisioners.iter().map(|provisioner| &**provisioner).find(|provisioner| provisioner.name() == name)
+}
+
+/// Who made a volume.
+fn maker<'p>(provisioners: &'p [Arc<dyn Provisioner>], volume: &PersistentVolume) -> Option<&'p dyn Provisioner> {
+    named(provisioners, volume.metadata.annotations.as_ref()?.get(PROVISIONED_BY)?)
 }
 
 impl fmt::Debug for Provisioning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Provisioning by {}", self.0.name())
+        formatter.write_str("Provisioning")
     }
 }
 
 impl fmt::Debug for Reclaiming {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Reclaiming by {}", self.0.name())
+        formatter.write_str("Reclaiming")
     }
 }

@@ -86,9 +86,8 @@ fn release(plan: &mut Plan, volume: &PersistentVolume, now: Timestamp) {
     match policy(volume) {
         _ if volume_phase(volume) == "Failed" => {}
         "Delete" if !made => {
-            let why = format!(
-                "error getting deleter volume plugin for volume {name:?}: no deletable volume plugin matched"
-            );
+            let why =
+                format!("error getting deleter volume plugin for volume {name:?}: no deletable volume plugin matched");
             fail(plan, volume, "VolumeFailedDelete", why, now);
         }
         "Recycle" => fail(plan, volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!".into(), now),
