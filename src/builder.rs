@@ -17,7 +17,8 @@ use coracle_api::pipeline::collection_prefix;
 use coracle_api::{Admission, Ledger, Pipeline, Settings};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::cloud::{self, AutoscalerSettings};
-use coracle_controllers::{Cloud, Controller, ErasedController, erase};
+use coracle_controllers::persistent_volume::{Provisioning, Reclaiming};
+use coracle_controllers::{Cloud, Controller, ErasedController, Provisioner, erase};
 use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds, Metrics};
 use coracle_node::agent::{Node, Router};
 use coracle_node::volumes::TokenSource;
@@ -33,6 +34,7 @@ use crate::cluster::Cluster;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::kinds::{self, CustomKind};
+use crate::local_volumes::LocalVolumes;
 use crate::machines::Machines;
 use crate::metrics::Numbers;
 use crate::parts::Parts;
@@ -67,6 +69,8 @@ pub struct Builder {
     token_webhook: Option<Hook>,
     access_webhook: Option<Hook>,
     calls: InProcess,
+    provisioners: Vec<Arc<dyn Provisioner>>,
+    local_volumes: bool,
 }
 
 /// What of the store is sealed, and with which keys.
@@ -114,6 +118,8 @@ impl Default for Builder {
             token_webhook: None,
             access_webhook: None,
             calls: InProcess::default(),
+            provisioners: Vec::new(),
+            local_volumes: false,
         }
     }
 }
@@ -280,6 +286,22 @@ impl Builder {
         self
     }
 
+    /// Makes volumes for the claims of the classes that name this provisioner.
+    #[must_use]
+    pub fn provisioner(mut self, provisioner: impl Provisioner) -> Self {
+        self.provisioners.push(Arc::new(provisioner));
+        self
+    }
+
+    /// Makes volumes as folders below `root`, an absolute path, for claims that name no class: there is a default StorageClass
+    /// `local-dir` then, whose provisioner is `coracle.dev/local-dir`. Folders go with their claims. Default: there is none, and
+    /// claims wait for volumes that people make.
+    #[must_use]
+    pub fn local_volumes(mut self, root: impl Into<PathBuf>) -> Self {
+        self.local_volumes = true;
+        self.provisioner(LocalVolumes::new(root.into()))
+    }
+
     /// Records what is asked over the network. Default: nothing.
     #[must_use]
     pub fn audit(mut self, audit: Audit) -> Self {
@@ -370,6 +392,9 @@ impl Builder {
         start_base(&parts, &pipeline);
         let endpoint = door.as_ref().map(Door::address);
         bootstrap(&*gateway, self.definitions, endpoint).await.map_err(Error::Bootstrap)?;
+        if self.local_volumes {
+            LocalVolumes::ensure_class(&*gateway).await.map_err(Error::Bootstrap)?;
+        }
         let aggregation = Arc::new(Aggregation::default());
         parts.base.spawn(aggregation::run(gateway.clone(), outbound.clone(), aggregation.clone()));
         if let Some(door) = &door {
@@ -393,6 +418,10 @@ impl Builder {
             let options = Options { root_ca, metrics: Some(metrics.clone()), ..Options::default() };
             controllers.extend(coracle_controllers::builtin(options));
             controllers.extend(door.iter().flat_map(|door| certificates::controllers(door.authority())));
+        }
+        if !self.provisioners.is_empty() {
+            controllers.push(erase(Provisioning::new(self.provisioners.clone())));
+            controllers.push(erase(Reclaiming::new(self.provisioners)));
         }
         if let Some(make) = self.cloud {
             let cloud = make(machines.clone());

@@ -24,6 +24,7 @@
 //! | `bootstrap` | what every cluster has before anyone asks |
 //! | [`simulation`] | whole clusters from a seed, with faults |
 //! | [`clock`] | system time and virtual time |
+//! | `local_volumes` | volumes that are folders of this machine |
 //! | [`SimulatedCloud`], [`Machines`] | machines by demand; nodes that come and go |
 
 mod bootstrap;
@@ -35,6 +36,7 @@ mod cluster;
 mod driver;
 mod error;
 pub mod kinds;
+mod local_volumes;
 mod machines;
 mod metrics;
 mod parts;
@@ -53,7 +55,7 @@ pub use machines::Machines;
 
 pub use coracle_api::client::Change;
 pub use coracle_api::{Admission, Api, Client};
-pub use coracle_controllers::{Cloud, Context, Controller, Next, Plan, Planner, Watches};
+pub use coracle_controllers::{Cloud, Context, Controller, Next, Plan, Planner, Provisioner, Watches};
 pub use coracle_core::{
     Clock, GroupResource, Happening, Object, ObjectKey, Patch, Request, Resource, Response, Revision, Severity, Status,
     Target, World,

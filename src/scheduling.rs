@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coracle_core::{Event, Gateway, Happening, Lagged, Request, Severity, Status, Target};
-use coracle_sched::{Decision, PodInfo, Queue, Scheduler, Snapshot, Unschedulable};
+use coracle_core::volume::{SELECTED_NODE, selected_node};
+use coracle_core::{Event, Gateway, Happening, Lagged, ObjectRef, Request, Severity, Status, Target};
+use coracle_sched::{Decision, PodInfo, Queue, Scheduler, Snapshot, Unschedulable, VOLUME_BINDING, open_claims};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodCondition};
 use tokio::time::Instant;
 
 use crate::driver::{delay_until, until};
@@ -112,6 +113,7 @@ impl Round {
                 self.scheduler.schedule(&pod, &snapshot)
             };
             match decision {
+                Decision::Bind { node } if self.binds_volumes(&pod, &node, &mut others) => {}
                 Decision::Bind { node } => {
                     self.snapshot().assume(&pod, &node);
                     requests.push(Request::bind(&pod.pod, &node));
@@ -138,6 +140,21 @@ impl Round {
             }
         }
         decided
+    }
+
+    /// Claims that wait for the pod's node learn it first: the pod is tried again when they are bound, and goes to their node.
+    fn binds_volumes(&mut self, pod: &Arc<PodInfo>, node: &str, requests: &mut Vec<Request>) -> bool {
+        let now = self.now();
+        let snapshot = self.snapshot.clone();
+        let snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = open_claims(pod, &snapshot);
+        if claims.is_empty() {
+            return false;
+        }
+        let unaware = claims.iter().filter(|claim| selected_node(claim) != Some(node));
+        requests.extend(unaware.map(|claim| select_node(claim, node)));
+        self.queue.wait(pod, &[VOLUME_BINDING], &*self.scheduler, &snapshot, now);
+        true
     }
 
     fn land(&mut self, flight: &Flight, answer: Result<(), Status>) {
@@ -196,6 +213,15 @@ impl Round {
     fn now(&self) -> Timestamp {
         self.gateway.clock().now()
     }
+}
+
+/// Tells a claim for which node its volume is to be. Source: volumebinding `AssumePodVolumes`.
+fn select_node(claim: &PersistentVolumeClaim, node: &str) -> Request {
+    let node = node.to_owned();
+    Request::edit_metadata(&ObjectRef::of(claim), move |metadata| {
+        metadata.annotations.get_or_insert_default().insert(SELECTED_NODE.to_owned(), node.clone());
+        Ok(())
+    })
 }
 
 /// Writes down why a pod waits. Source: `handleSchedulingFailure`.

@@ -265,3 +265,75 @@ async fn tokens_stay_good_when_a_cluster_starts_again_with_its_keys() {
     assert!(!is_good(&stranger, &token).await);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// The set's pods have a claim each, which is bound to a volume on the pod's node, and outlives the pod, but not its deletion.
+#[tokio::test(start_paused = true)]
+async fn a_stateful_set_gets_volumes_and_keeps_them() {
+    use coracle::k8s_openapi::api::apps::v1::StatefulSet;
+    use coracle::k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+
+    let folder = std::env::temp_dir().join("coracle-no-volumes-here");
+    let builder = Cluster::builder().seed(7).virtual_time().local_volumes(folder);
+    let cluster = builder.nodes(3, Node::simulated()).start().await.unwrap();
+    let api = cluster.api();
+    let (sets, pods) = (api.namespaced::<StatefulSet>("default"), api.namespaced::<Pod>("default"));
+    let (claims, volumes) = (api.namespaced::<PersistentVolumeClaim>("default"), api.all::<PersistentVolume>());
+    let labels = json!({"app": "db"});
+    let container = json!({"name": "c", "image": "db", "volumeMounts": [{"name": "data", "mountPath": "/data"}]});
+    let claim = json!({"metadata": {"name": "data"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+    }});
+    let set = json!({"metadata": {"name": "db"}, "spec": {
+        "serviceName": "db", "replicas": 2, "selector": {"matchLabels": labels}, "volumeClaimTemplates": [claim],
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }});
+    sets.create(from(set)).await.unwrap();
+    let is_ready = |set: Option<&StatefulSet>| {
+        set.is_some_and(|set| set.status.as_ref().is_some_and(|status| status.ready_replicas == Some(2)))
+    };
+    sets.until("db", is_ready).await.unwrap();
+
+    let claim = claims.get("data-db-0").unwrap();
+    let name = claim.spec.as_ref().unwrap().volume_name.clone().unwrap();
+    assert_eq!(claim.status.as_ref().unwrap().phase.as_deref(), Some("Bound"));
+    let volume = volumes.get(&name).unwrap();
+    assert_eq!(volume.status.as_ref().unwrap().phase.as_deref(), Some("Bound"));
+    let pod = pods.get("db-0").unwrap();
+    let node = pod.spec.as_ref().unwrap().node_name.clone().unwrap();
+    let affinity = serde_json::to_string(&volume.spec.as_ref().unwrap().node_affinity).unwrap();
+    assert!(affinity.contains(&node), "{affinity}");
+
+    let former = pod.metadata.uid.clone();
+    pods.delete("db-0").await.unwrap();
+    let came_back = move |pod: Option<&Pod>| {
+        pod.is_some_and(|pod| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            pod.metadata.uid != former && phase == Some("Running")
+        })
+    };
+    pods.until("db-0", came_back).await.unwrap();
+    assert_eq!(pods.get("db-0").unwrap().spec.as_ref().unwrap().node_name.as_ref(), Some(&node));
+    let kept = claims.get("data-db-0").unwrap();
+    assert_eq!(
+        (&kept.metadata.uid, &kept.spec.as_ref().unwrap().volume_name),
+        (&claim.metadata.uid, &Some(name.clone()))
+    );
+
+    let grow = |claim: &mut PersistentVolumeClaim| {
+        let resources = claim.spec.as_mut().unwrap().resources.as_mut().unwrap();
+        resources.requests = Some(from(json!({"storage": "2Gi"})));
+    };
+    claims.edit("data-db-0", grow).await.unwrap();
+    let has_grown = |claim: Option<&PersistentVolumeClaim>| {
+        let capacity = claim.and_then(|claim| claim.status.as_ref()?.capacity.as_ref()?.get("storage").cloned());
+        capacity.is_some_and(|capacity| capacity.0 == "2Gi")
+    };
+    claims.until("data-db-0", has_grown).await.unwrap();
+
+    sets.delete("db").await.unwrap();
+    pods.until("db-0", |pod| pod.is_none()).await.unwrap();
+    assert!(claims.get("data-db-0").is_ok(), "claims outlive their set");
+    claims.delete("data-db-0").await.unwrap();
+    volumes.until(&name, |volume| volume.is_none()).await.unwrap();
+    cluster.shutdown().await;
+}

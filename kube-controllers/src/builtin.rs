@@ -21,6 +21,7 @@ use crate::horizontal_pod_autoscaler::HorizontalPodAutoscalers;
 use crate::job::{Jobs, UncountedPods};
 use crate::namespace::Namespaces;
 use crate::node::{NodeLifecycle, TaintEviction};
+use crate::persistent_volume::{ClaimBinding, VolumeBinding};
 use crate::pod_garbage::PodGarbage;
 use crate::replica_set::Replicas;
 use crate::resource_quota::ResourceQuotas;
@@ -78,6 +79,8 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(PodGarbage::new(options.terminated_pods_max)),
         erase(DisruptionBudgets),
         erase(ResourceQuotas),
+        erase(ClaimBinding),
+        erase(VolumeBinding),
         erase(ClaimProtection),
         erase(VolumeProtection),
         erase(ClusterRoleAggregation),

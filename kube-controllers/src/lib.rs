@@ -9,6 +9,7 @@
 //! | [`garbage`], [`namespace`], [`defaults`] | what goes with its owner or namespace, what comes with a namespace |
 //! | [`job`], [`cron_job`], [`time_to_live`] | work that ends, work by the clock, and what is deleted when it is old |
 //! | [`endpoints`] | where the traffic of a Service goes |
+//! | [`persistent_volume`] | which volume a claim gets, and who makes volumes |
 //! | [`storage_protection`] | claims and volumes that stay until nobody uses them |
 //! | [`node`], [`pod_garbage`] | what follows from the state of nodes, and what nobody else cleans up |
 //! | [`cloud`] | machines by demand, and what else a cloud gives |
@@ -38,6 +39,7 @@ pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
+pub mod persistent_volume;
 pub mod plan;
 pub mod planner;
 pub mod pod_garbage;
@@ -59,6 +61,7 @@ pub use cloud::Cloud;
 pub use context::Context;
 pub use controller::{Controller, Error, Next};
 pub use erased::{ErasedController, erase};
+pub use persistent_volume::Provisioner;
 pub use plan::{Announcement, Plan, Step, Wish, carry_out};
 pub use planner::Planner;
 pub use watches::Watches;

@@ -10,7 +10,7 @@
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`scale`](mod@scale), [`metrics`] | how many replicas any object wants and has; what is measured of them |
 //! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
-//! | [`placement`], [`schedule`] | which nodes a pod accepts and bears; when a CronJob is due |
+//! | [`placement`], [`volume`], [`schedule`] | which nodes a pod accepts and bears; which volumes a claim does; when a CronJob is due |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`cel`] | expressions, type-checked and metered |
 //! | [`schema`], [`strict`], [`patch`], [`apply`] | the type graph, and what is done with JSON along it |
@@ -46,6 +46,7 @@ pub mod status;
 pub mod strict;
 mod table;
 pub mod time;
+pub mod volume;
 pub mod world;
 
 pub use event::{Happening, Severity};

@@ -17,7 +17,7 @@ use crate::rankings::Rankings;
 use crate::shape::Shape;
 use crate::snapshot::{Change, NodeIndex, NodeInfo, Snapshot};
 use crate::topology::{self, Topology};
-use crate::verdict::{Rejection, Unschedulable};
+use crate::verdict::{Reason, Rejection, Unschedulable};
 
 /// Which plugins a [`Framework`] asks, in order.
 #[derive(Debug, Default)]
@@ -181,6 +181,9 @@ impl Framework {
 
     fn place(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Box<Refused>> {
         let topology = Topology::prepare(pod, cluster);
+        if let Some((plugin, reason)) = topology.as_ref().and_then(Topology::refusal) {
+            return Err(refuse_anywhere(plugin, reason, cluster));
+        }
         if let Some(named) = node_affinity::named_nodes(&pod.shape) {
             return self.place_named(pod, &named, cluster, topology.as_ref());
         }
@@ -231,10 +234,7 @@ impl Framework {
         topology: Option<&Topology>,
     ) -> Result<NodeIndex, Box<Refused>> {
         if named.is_empty() {
-            let pod_level = Some((node_affinity::NAME, "pod affinity terms conflict"));
-            let nodes = cluster.node_count();
-            let why = Unschedulable { nodes, pod_level, ..Unschedulable::default() };
-            return Err(Box::new(Refused { why, ..Refused::default() }));
+            return Err(refuse_anywhere(node_affinity::NAME, Reason::Text("pod affinity terms conflict"), cluster));
         }
         let prepared = Prepared::new(&self.plugins, &pod.shape, cluster);
         let nodes = named.iter().filter_map(|name| cluster.index_of(name));
@@ -330,6 +330,13 @@ fn draw(candidates: &[Candidate<'_>], totals: &[i64], random: &mut SmallRng) -> 
     ties().nth(nth).map(|(candidate, _)| candidate.index)
 }
 
+/// The reason has nothing to do with single nodes.
+fn refuse_anywhere(plugin: &'static str, reason: Reason, cluster: &Snapshot) -> Box<Refused> {
+    let why =
+        Unschedulable { nodes: cluster.node_count(), pod_level: Some((plugin, reason)), ..Unschedulable::default() };
+    Box::new(Refused { why, ..Refused::default() })
+}
+
 fn refuse(looked: Looked<'_>, cluster: &Snapshot) -> Box<Refused> {
     let nodes = cluster.node_count();
     let resolvable = looked.rejections.iter().filter(|(rejection, _)| rejection.resolvable);
@@ -370,7 +377,7 @@ impl Scheduler for Framework {
         match change {
             Change::Node(index) => by_others || self.takes(pod, *index, cluster),
             Change::Freed(_, index) => by_others || self.takes(pod, *index, cluster),
-            Change::Bound(..) | Change::NodeGone | Change::Namespace => by_others,
+            Change::Bound(..) | Change::NodeGone | Change::Namespace | Change::Storage => by_others,
             Change::Nothing | Change::Waiting(_) | Change::Gone(_) => false,
         }
     }

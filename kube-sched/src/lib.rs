@@ -45,6 +45,7 @@ pub use pod::PodInfo;
 pub use queue::Queue;
 pub use shape::Shape;
 pub use snapshot::{Change, NodeInfo, Snapshot};
+pub use topology::volumes::{BINDING as VOLUME_BINDING, open_claims};
 pub use verdict::{Rejection, Unschedulable};
 
 /// The scheduler that places pods that name none.

@@ -81,7 +81,7 @@ pub struct Unschedulable {
     /// How many nodes there are.
     pub nodes: usize,
     /// A reason that holds whatever the node; then there are no rejections.
-    pub pod_level: Option<(&'static str, &'static str)>,
+    pub pod_level: Option<(&'static str, Reason)>,
     /// How many nodes each rejection holds for.
     pub rejections: Vec<(Rejection, usize)>,
     /// What preemption said.
@@ -93,7 +93,7 @@ impl Unschedulable {
     #[must_use]
     pub fn plugins(&self) -> SmallVec<[&'static str; 4]> {
         let rejections = self.rejections.iter().map(|(rejection, _)| rejection.plugin);
-        let mut plugins: SmallVec<_> = rejections.chain(self.pod_level.map(|(plugin, _)| plugin)).collect();
+        let mut plugins: SmallVec<_> = rejections.chain(self.pod_level.as_ref().map(|(plugin, _)| *plugin)).collect();
         plugins.sort_unstable();
         plugins.dedup();
         plugins
@@ -115,7 +115,7 @@ impl fmt::Display for Unschedulable {
         if self.nodes == 0 {
             return formatter.write_str("no nodes available to schedule pods");
         }
-        match self.pod_level {
+        match &self.pod_level {
             Some((_, reason)) => write!(formatter, "0/{} nodes are available: {reason}.", self.nodes)?,
             None => write_histogram(formatter, self.nodes, self.reasons().into_iter())?,
         }
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(Unschedulable::default().to_string(), "no nodes available to schedule pods");
         let mut one = unschedulable();
         one.preemption = Preemption::NotEligible("not eligible due to preemptionPolicy=Never.");
-        one.pod_level = Some(("NodeAffinity", "pod affinity terms conflict"));
+        one.pod_level = Some(("NodeAffinity", Reason::Text("pod affinity terms conflict")));
         assert_eq!(
             one.to_string(),
             "0/13 nodes are available: pod affinity terms conflict. no new claims to deallocate, preemption: not eligible \

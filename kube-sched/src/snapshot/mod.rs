@@ -5,6 +5,7 @@
 
 mod images;
 mod node;
+mod storage;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::shape::Shapes;
 
 pub use images::ImageState;
 pub use node::NodeInfo;
+pub use storage::Storage;
 
 /// A node's place in the snapshot. Places of nodes that are gone are given to new ones.
 pub type NodeIndex = u32;
@@ -33,6 +35,8 @@ pub enum Change {
     NodeGone,
     /// A namespace has other labels, so that terms between pods may mean others.
     Namespace,
+    /// A claim, a volume or a class came, changed or is gone.
+    Storage,
     /// A pod came or changed that no node has.
     Waiting(Arc<PodInfo>),
     /// A pod no longer waits: it is deleted, terminating or over without ever having had a node.
@@ -59,6 +63,7 @@ pub struct Snapshot {
     /// How many placed pods there are of each priority.
     priorities: BTreeMap<i32, usize>,
     namespaces: HashMap<String, Labels>,
+    storage: Storage,
     journal: VecDeque<NodeIndex>,
     journal_start: u64,
     identity: Arc<()>,
@@ -85,6 +90,7 @@ impl Clone for Snapshot {
             affine: self.affine.clone(),
             priorities: self.priorities.clone(),
             namespaces: self.namespaces.clone(),
+            storage: self.storage.clone(),
             journal: self.journal.clone(),
             identity: Arc::default(),
             ..*self
@@ -101,6 +107,7 @@ impl Snapshot {
 
     /// Takes in a whole world; returns the pods that wait for a node, in key order.
     pub fn load(&mut self, world: &World) -> Vec<Arc<PodInfo>> {
+        self.storage.load(world);
         for namespace in world.list::<Namespace>() {
             self.set_namespace(&namespace);
         }
@@ -128,6 +135,7 @@ impl Snapshot {
         match (event.object.shared::<Pod>(), event.deleted) {
             (Some(pod), true) => self.remove_pod(&pod),
             (Some(pod), false) => self.set_pod(pod),
+            (None, _) if self.storage.apply(event) => Change::Storage,
             (None, _) => Change::Nothing,
         }
     }
@@ -269,6 +277,12 @@ impl Snapshot {
     #[must_use]
     pub fn node_of(&self, pod: &PodInfo) -> Option<&NodeInfo> {
         self.nodes.get(self.placed.get(pod.id())?.node as usize)
+    }
+
+    /// What volumes of pods depend on.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// An image, if any node has it.

@@ -56,6 +56,12 @@ impl NodeInfo {
         spec.and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
     }
 
+    /// The node itself.
+    #[must_use]
+    pub fn object(&self) -> Option<&Node> {
+        self.node.as_deref()
+    }
+
     /// Whether someone closed the node to new pods.
     #[must_use]
     pub fn is_unschedulable(&self) -> bool {
