@@ -10,6 +10,7 @@ use coracle_node::runtimes::SimulatedRuntime;
 use coracle_sched::{DEFAULT_SCHEDULER, Framework};
 use tokio::sync::Notify;
 
+use super::pace::Restless;
 use super::party::Party;
 use crate::driver::Driver;
 use crate::parts::Group;
@@ -22,6 +23,7 @@ pub(super) struct Ground {
     pub(super) chance: Arc<Entropy>,
     pub(super) lag: Duration,
     pub(super) heartbeat: Duration,
+    pub(super) restless: Restless,
 }
 
 /// One life of a part: from a start to an end, wherever it is then.
@@ -32,7 +34,7 @@ pub(super) struct Life {
 
 impl Life {
     fn new(ground: &Ground, stopped: &Arc<Notify>) -> Self {
-        let party = Arc::new(Party::new(&ground.gateway, &ground.chance, ground.lag, stopped));
+        let party = Arc::new(Party::new(ground, stopped));
         let group = Group::default();
         group.spawn(party.clone().pump());
         Self { party, group }

@@ -85,6 +85,8 @@ pub(super) struct Witness {
     writes: u64,
     told: VecDeque<String>,
     lost: (u64, Option<Timestamp>),
+    /// When something was written last.
+    pub(super) heard: Instant,
     /// When something was written last that was no heartbeat.
     pub(super) stirred: Instant,
 }
@@ -108,6 +110,7 @@ impl Witness {
             writes: 0,
             told: VecDeque::new(),
             lost: (0, None),
+            heard: Instant::now(),
             stirred: Instant::now(),
         }
     }
@@ -144,6 +147,7 @@ impl Witness {
         let collection = &object.kind().storage;
         (event.revision, object.key(), event.deleted, &object.stored()[..]).hash(&mut self.hash);
         self.writes += 1;
+        self.heard = Instant::now();
         if *collection == GroupResource::of::<Lease>() {
             return;
         }

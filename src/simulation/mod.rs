@@ -18,11 +18,13 @@
 //! | `mod.rs` | [`Simulation`]: what is simulated, and the run |
 //! | `trouble.rs` | what goes wrong, and when |
 //! | `cast.rs`, `party.rs`, `replica.rs` | parts that come and go, each at the end of its own bad line |
+//! | `pace.rs` | when a part finds no rest |
 //! | `invariant.rs`, [`invariants`] | what must hold, and who looks |
 
 mod cast;
 mod invariant;
 pub mod invariants;
+mod pace;
 mod party;
 mod replica;
 mod trouble;
@@ -47,6 +49,7 @@ pub use self::trouble::Trouble;
 
 use self::cast::Ground;
 use self::invariant::Witness;
+use self::pace::Restless;
 use self::trouble::Stage;
 use crate::bootstrap::bootstrap;
 use crate::builder::start_base;
@@ -57,6 +60,9 @@ use crate::parts::Parts;
 const QUIET: Duration = Duration::from_secs(660);
 /// How long a cluster may take to settle once trouble is over.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// How long nodes may at most be silent, all of them, beyond their heartbeats and what trouble does to them.
+const SILENCE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Makes the controllers anew for each of their lives.
 type MakeControllers = Arc<dyn Fn() -> Vec<Box<dyn ErasedController>> + Send + Sync>;
@@ -214,6 +220,7 @@ impl Simulation {
 
     async fn play(self, script: impl AsyncFnOnce(Simulated)) -> Result<Report, Failure> {
         let Self { seed, nodes, trouble, stop_after, start, heartbeat, controllers, invariants } = self;
+        let silence = SILENCE + trouble.away + 10 * heartbeat;
         let begun = tokio::time::Instant::now();
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(start));
         let store = Arc::new(Faulty::new(Memory::default(), seed));
@@ -227,7 +234,14 @@ impl Simulation {
         // Trouble and script have dice of their own, so that one does not change what the other draws.
         let chance = Arc::new(Entropy::seeded(seed ^ 0x7472_6f75));
         let lasts = Arc::new(AtomicBool::new(trouble.every > Duration::ZERO));
-        let ground = Ground { gateway: gateway.clone(), chance: chance.clone(), lag: trouble.lag, heartbeat };
+        let restless = Restless::default();
+        let ground = Ground {
+            gateway: gateway.clone(),
+            chance: chance.clone(),
+            lag: trouble.lag,
+            heartbeat,
+            restless: restless.clone(),
+        };
         let family = containers(&chance, trouble.probes, &lasts);
         let mut stage = Stage::new(trouble, ground, store, make_all(controllers, 2 * heartbeat), lasts);
         stage.open(nodes, &family);
@@ -247,20 +261,24 @@ impl Simulation {
             let play = stage.play(over.clone());
             tokio::pin!(play);
             loop {
-                let look = tokio::time::sleep(Duration::from_secs(30));
+                let look = tokio::time::sleep(if told { Duration::from_secs(30) } else { silence });
                 let wrong = tokio::select! {
                     biased;
                     wrong = witness.look() => Some(wrong),
+                    wrong = restless.first() => Some(wrong),
                     () = &mut story, if !told => {
                         told = true;
                         over_since = tokio::time::Instant::now();
                         None
                     }
                     () = &mut play => None,
-                    () = look, if told => None,
+                    () = look => None,
                 };
                 if wrong.is_some() {
                     break wrong;
+                }
+                if !told && nodes > 0 && witness.heard.elapsed() >= silence {
+                    break Some("the script waits for a cluster in which nothing happens any more".to_owned());
                 }
                 if !told {
                     continue;

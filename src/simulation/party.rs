@@ -7,7 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coracle_core::{Clock, Entropy, Feed, Gateway, Happening, Request, Response, Revision, Status};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::cast::Ground;
+use super::pace::{Pace, Restless};
 use super::replica::Replica;
 
 /// A gateway with a bad line.
@@ -23,21 +26,26 @@ pub(super) struct Party {
     connected: AtomicBool,
     /// Wakes in the order of waiting, which a `watch` channel does not.
     mended: Notify,
+    pace: Mutex<Pace>,
+    restless: Restless,
 }
 
 impl Party {
-    /// A line on which changes take up to `lag`. `stopped` is told when the requests of [`Party::stop_after`] are used up.
-    pub(super) fn new(inner: &Arc<dyn Gateway>, chance: &Arc<Entropy>, lag: Duration, stopped: &Arc<Notify>) -> Self {
+    /// A line on which changes take up to the ground's lag. `stopped` is told when the requests of [`Party::stop_after`] are
+    /// used up.
+    pub(super) fn new(ground: &Ground, stopped: &Arc<Notify>) -> Self {
         Self {
-            replica: Replica::of(inner.feed()),
-            inner: inner.clone(),
-            chance: chance.clone(),
-            lag,
+            replica: Replica::of(ground.gateway.feed()),
+            inner: ground.gateway.clone(),
+            chance: ground.chance.clone(),
+            lag: ground.lag,
             left: Mutex::new(None),
             asked: AtomicUsize::new(0),
             stopped: stopped.clone(),
             connected: AtomicBool::new(true),
             mended: Notify::new(),
+            pace: Mutex::default(),
+            restless: ground.restless.clone(),
         }
     }
 
@@ -89,6 +97,16 @@ impl Party {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Counts requests; the run ends if there are too many.
+    fn count(&self, requests: &[Request]) {
+        let (now, mut pace) = (Instant::now(), self.pace.lock().unwrap_or_else(PoisonError::into_inner));
+        for request in requests {
+            if let Err(wrong) = pace.count(request, now) {
+                self.restless.tell(wrong);
+            }
+        }
+    }
+
     /// How many of so many requests may go, and whether the part ends with them.
     fn let_through(&self, wanted: usize) -> (usize, bool) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +127,7 @@ impl Gateway for Party {
         if requests.is_empty() {
             return Vec::new();
         }
+        self.count(&requests);
         let wanted = requests.len();
         let lost = |_| Err(Status::internal("simulated: the connection was lost"));
         if !self.is_connected() {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::MakeControllers;
 use super::cast::{self, Ground, Life, Machine};
+use crate::parts::Group;
 
 /// For how long controllers or the scheduler may be away, or the store fail, in milliseconds.
 pub(super) const PAUSE_MILLIS_MAX: u64 = 20_000;
@@ -96,6 +97,8 @@ pub(super) struct Stage {
     scheduler_stopped: Arc<Notify>,
     /// Whether trouble lasts: probes fail only then.
     lasts: Arc<AtomicBool>,
+    /// Requests of fate, which the store may keep waiting: it is this stage that ends the waiting.
+    errands: Group,
     /// What ends when.
     ends: BTreeMap<(Instant, u64), End>,
     count: u64,
@@ -128,6 +131,7 @@ impl Stage {
             controllers_stopped: Arc::default(),
             scheduler_stopped: Arc::default(),
             lasts,
+            errands: Group::default(),
             ends: BTreeMap::new(),
             count: 0,
         }
@@ -176,7 +180,7 @@ impl Stage {
                 }
                 () = crate::driver::until(due), if due.is_some() => self.end_due(),
                 () = crate::driver::until(next), if lasts && next.is_some() => {
-                    self.strike().await;
+                    self.strike();
                     next = self.next_trouble();
                 }
             }
@@ -235,7 +239,7 @@ impl Stage {
     }
 
     /// One thing goes wrong, if it is one of those that may.
-    async fn strike(&mut self) {
+    fn strike(&mut self) {
         let chance = self.ground.chance.clone();
         let may = self.trouble;
         match chance.below(10) {
@@ -257,8 +261,8 @@ impl Stage {
             8 if may.network => self.strike_machine(|machine| {
                 machine.life.iter().for_each(|life| life.party.connect(false));
             }),
-            9 if may.evictions => self.evict().await,
-            _ if may.removal && chance.below(4) == 0 => self.remove_machine().await,
+            9 if may.evictions => self.evict(),
+            _ if may.removal && chance.below(4) == 0 => self.remove_machine(),
             _ => {}
         }
     }
@@ -276,7 +280,7 @@ impl Stage {
         }
     }
 
-    async fn remove_machine(&mut self) {
+    fn remove_machine(&mut self) {
         let mut off = None;
         self.strike_machine(|machine| {
             machine.power_off();
@@ -284,11 +288,11 @@ impl Stage {
         });
         if let Some(name) = off {
             let delete = Request::new(Target::named::<Node>("", &name), Action::Delete(DeleteOptions::default()));
-            let _refused_or_not = self.ground.gateway.execute(delete).await;
+            self.ask(delete);
         }
     }
 
-    async fn evict(&mut self) {
+    fn evict(&self) {
         let world = self.ground.gateway.feed().world();
         let pods: Vec<_> = world.list::<Pod>().filter(|pod| pods::is_active(pod)).collect();
         let number = self.ground.chance.below(pods.len() as u64);
@@ -296,7 +300,14 @@ impl Stage {
             tracing::info!(pod = %ObjectKey::of(&pod.metadata), "evicts");
             let evict = Request::evict(pod, DeleteOptions::default());
             // A budget may well refuse.
-            let _refused_or_not = self.ground.gateway.execute(evict).await;
+            self.ask(evict);
         }
+    }
+
+    fn ask(&self, request: Request) {
+        let gateway = self.ground.gateway.clone();
+        self.errands.spawn(async move {
+            let _refused_or_not = gateway.execute(request).await;
+        });
     }
 }

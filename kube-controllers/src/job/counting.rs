@@ -89,15 +89,20 @@ fn tell_indexes(view: &View<'_>, new: Vec<i32>, status: &mut JobStatus) {
 }
 
 /// Whether the pod's part in the Job is over. Source: `canRemoveFinalizer`.
+///
+/// When the Job fails, a pod that still works is deleted first: if that is cut off, it may end by itself, and counts as it ended.
+/// When it succeeds, such pods do not count at all.
 fn may_be_released(view: &View<'_>, pod: &Pod, ending: Option<&Ending>, awaiting: &BTreeMap<i32, Arc<Pod>>) -> bool {
-    let over = view.is_leaving() || ending.is_some() || pods::phase(pod) == "Succeeded";
+    let dismissed = ending.is_some_and(|ending| ending.success || !pods::is_active(pod));
+    let over = view.is_leaving() || dismissed || pods::phase(pod) == "Succeeded";
     let is_kept = || awaiting.values().any(|kept| kept.metadata.uid == pod.metadata.uid);
     over || (view.has_failed(pod) && !is_kept())
 }
 
-/// Whether the pod counts as failed. If the Job fails, all its unended pods have.
+/// Whether the pod counts as failed. If the Job fails, all pods that are on their way out have.
 fn counts_as_failed(view: &View<'_>, pod: &Pod, ending: Option<&Ending>) -> bool {
-    let failed = view.has_failed(pod) || ending.is_some_and(|ending| !ending.success);
+    let dismissed = ending.is_some_and(|ending| !ending.success) && !pods::is_active(pod);
+    let failed = view.has_failed(pod) || dismissed;
     failed && !view.is_stray(pod) && view.verdict(pod) != Verdict::Ignored
 }
 

@@ -197,41 +197,44 @@ fn a_job_fails_for_many_reasons() {
         job("completions: 3, parallelism: 2, backoffLimit: 0,", STARTED),
         "a failed code=1, b",
         expect![[r#"
-        update job/status default/work FailureTarget=True/BackoffLimitExceeded active=1 ready=0 terminating=0 uncountedTerminatedPods.failed.0=pod-a uncountedTerminatedPods.failed.1=pod-b
-        delete pod default/b
-          event SuccessfulDelete: Deleted pod: b
-        edit pod default/a finalizers.0=-
-        edit pod default/b finalizers.0=-
-        -
-        update job/status default/work Failed=True/BackoffLimitExceeded active=- failed=2 uncountedTerminatedPods.failed.0=- uncountedTerminatedPods.failed.1=-
-        event BackoffLimitExceeded: Job has reached the specified backoff limit
-        -
-    "#]],
+            update job/status default/work FailureTarget=True/BackoffLimitExceeded active=1 ready=0 terminating=0 uncountedTerminatedPods.failed.0=pod-a
+            delete pod default/b
+              event SuccessfulDelete: Deleted pod: b
+            edit pod default/a finalizers.0=-
+            -
+            update job/status default/work active=- failed=1 terminating=1 uncountedTerminatedPods.failed.0=pod-b
+            edit pod default/b finalizers.0=-
+            -
+            update job/status default/work Failed=True/BackoffLimitExceeded failed=2 terminating=0 uncountedTerminatedPods.failed.0=-
+            event BackoffLimitExceeded: Job has reached the specified backoff limit
+            -
+        "#]],
     );
     check_run(
         job("completions: 3, activeDeadlineSeconds: 60,", STARTED),
         "a",
         expect![[r#"
-        update job/status default/work FailureTarget=True/DeadlineExceeded active=1 ready=0 terminating=0 uncountedTerminatedPods.failed.0=pod-a
-        delete pod default/a
-          event SuccessfulDelete: Deleted pod: a
-        edit pod default/a finalizers.0=-
-        -
-        update job/status default/work Failed=True/DeadlineExceeded active=- failed=1 uncountedTerminatedPods.failed.0=-
-        event DeadlineExceeded: Job was active longer than specified deadline
-        -
-    "#]],
+            update job/status default/work FailureTarget=True/DeadlineExceeded active=1 ready=0 terminating=0
+            delete pod default/a
+              event SuccessfulDelete: Deleted pod: a
+            -
+            update job/status default/work active=- terminating=1 uncountedTerminatedPods.failed.0=pod-a
+            edit pod default/a finalizers.0=-
+            -
+            update job/status default/work Failed=True/DeadlineExceeded failed=1 terminating=0 uncountedTerminatedPods.failed.0=-
+            event DeadlineExceeded: Job was active longer than specified deadline
+            -
+        "#]],
     );
     let on_failure = job("completions: 1, backoffLimit: 2,", STARTED).replace("Never", "OnFailure");
     check(
         on_failure,
         "a restarts=2",
         expect![[r#"
-        update job/status default/work FailureTarget=True/BackoffLimitExceeded active=1 ready=0 terminating=0 uncountedTerminatedPods.failed.0=pod-a
-        delete pod default/a
-          event SuccessfulDelete: Deleted pod: a
-        edit pod default/a finalizers.0=-
-    "#]],
+            update job/status default/work FailureTarget=True/BackoffLimitExceeded active=1 ready=0 terminating=0
+            delete pod default/a
+              event SuccessfulDelete: Deleted pod: a
+        "#]],
     );
     let policy = "podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]},";
     check(
@@ -389,11 +392,10 @@ fn each_index_may_have_its_own_limit() {
         job(&format!("{spec} maxFailedIndexes: 0,"), STARTED),
         "a failed index=0 failures=1 code=1, b index=1",
         expect![[r#"
-            update job/status default/work FailureTarget=True/MaxFailedIndexesExceeded active=1 failedIndexes=0 ready=0 terminating=0 uncountedTerminatedPods.failed.0=pod-a uncountedTerminatedPods.failed.1=pod-b
+            update job/status default/work FailureTarget=True/MaxFailedIndexesExceeded active=1 failedIndexes=0 ready=0 terminating=0 uncountedTerminatedPods.failed.0=pod-a
             delete pod default/b
               event SuccessfulDelete: Deleted pod: b
             edit pod default/a finalizers.0=-
-            edit pod default/b finalizers.0=-
         "#]],
     );
     let policy = "podFailurePolicy: {rules: [{action: FailIndex, onExitCodes: {operator: In, values: [42]}}]},";
@@ -457,6 +459,27 @@ fn pods_on_their_way_out_count_or_are_waited_for() {
         -
     "#]],
     );
+}
+
+#[test]
+fn a_pod_that_succeeds_before_it_is_sent_away_has_not_failed() {
+    let spec = "completionMode: Indexed, completions: 3, parallelism: 2, backoffLimit: 0,";
+    let mut small = Small::new(&(job(spec, STARTED) + &pods("a index=0, b failed index=1")));
+    // Only the first step of the plan: then the controller is stopped.
+    let mut cut_off = small.plan(&Jobs, "work");
+    cut_off.steps.truncate(1);
+    small.carry_out(cut_off);
+    small.edit::<Pod>("a", |pod| pod.status.as_mut().unwrap().phase = Some("Succeeded".to_owned()));
+    expect![[r#"
+        update job/status default/work active=- completedIndexes=0 succeeded=1
+        edit pod default/a finalizers.0=-
+        edit pod default/b finalizers.0=-
+        -
+        update job/status default/work Failed=True/BackoffLimitExceeded failed=1 uncountedTerminatedPods.failed.0=-
+        event BackoffLimitExceeded: Job has reached the specified backoff limit
+        -
+    "#]]
+    .assert_eq(&run(&mut small));
 }
 
 #[test]

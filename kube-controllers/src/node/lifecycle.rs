@@ -8,6 +8,7 @@ use coracle_core::{Happening, Request, Severity, World};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::taints;
 use crate::plan::Plan;
@@ -61,9 +62,10 @@ impl Planner for NodeLifecycle {
 
     fn observe(&self, node: &Node, world: &World) -> Observed {
         let name = node.metadata.name.as_deref().unwrap_or("");
-        let silent = ready(node).is_some_and(|ready| ready.status == "Unknown");
-        let pods = world.pods_on(name).filter(|_| silent).filter_map(|pod| pod.shared::<Pod>());
-        Observed { lease: world.get(LEASES, name), ready_pods: pods.filter(|pod| pods::is_ready(pod)).collect() }
+        let silent = ready(node).filter(|ready| ready.status == "Unknown");
+        let pods = world.pods_on(name).filter(|_| silent.is_some()).filter_map(|pod| pod.shared::<Pod>());
+        let ready_pods = pods.filter(|pod| silent.is_some_and(|silent| was_ready_before(pod, silent))).collect();
+        Observed { lease: world.get(LEASES, name), ready_pods }
     }
 
     fn plan(&self, node: &Node, observed: Observed, now: Timestamp) -> Plan {
@@ -128,6 +130,14 @@ fn silenced(node: &Node, now: Timestamp) -> Option<Node> {
         }
     }
     (after != *node).then_some(after)
+}
+
+/// Whether the pod is ready, and was before its node fell silent. One that became ready since then was reported by a node that
+/// speaks again and will soon say so itself: to contradict it would be to quarrel with it until then.
+fn was_ready_before(pod: &Pod, silent: &NodeCondition) -> bool {
+    let since = |time: &Option<Time>| time.as_ref().map(|time| time.0);
+    let ready = pods::condition(pod, "Ready").filter(|ready| ready.status == "True");
+    ready.is_some_and(|ready| since(&ready.last_transition_time) < since(&silent.last_transition_time))
 }
 
 /// The pod as one that traffic should not go to. Source: `MarkPodsNotReady`.

@@ -51,6 +51,28 @@ fn a_silent_node_becomes_unknown_then_tainted_and_comes_back() {
 }
 
 #[test]
+fn pods_that_a_node_reports_before_it_reports_itself_are_not_contradicted() {
+    let (mut small, lifecycle) = (Small::new(&(NODE.to_owned() + PODS)), NodeLifecycle::default());
+    later(&mut small, 31);
+    small.step(&lifecycle, "one");
+    small.step(&lifecycle, "one");
+    let report = |small: &mut Small, at: &str| {
+        small.edit::<Pod>("plain", |pod| {
+            let condition = &mut pod.status.as_mut().unwrap().conditions.as_mut().unwrap()[0];
+            condition.status = "True".to_owned();
+            condition.last_transition_time = Some(serde_json::from_value(serde_json::json!(at)).unwrap());
+        });
+    };
+    report(&mut small, "2030-01-01T12:00:31Z");
+    assert_eq!(small.step(&lifecycle, "one"), "");
+    report(&mut small, "2030-01-01T12:00:30Z");
+    expect![[r#"
+        update pod/status default/plain Ready=False/
+    "#]]
+    .assert_eq(&small.step(&lifecycle, "one"));
+}
+
+#[test]
 fn conditions_and_cordons_become_taints() {
     let mut small = Small::new(NODE);
     small.edit::<Node>("one", |node| {

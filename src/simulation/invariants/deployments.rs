@@ -131,7 +131,13 @@ impl Deployments {
             return Ok(());
         }
         let least = limits.iter().map(|limits| limits.available_min).min().unwrap_or(0);
-        let left = place.pods(step.world).filter(|pod| available(pod)).count();
+        // The Deployment gives up a pod that is not available yet; its ReplicaSet, which chooses by readiness and by node before
+        // it looks at how long a pod has been ready, may keep that one and give up another. So it is upstream.
+        let confused = |pod: &Pod| {
+            let own = controller_of(&pod.metadata).is_some_and(|owner| owner.uid == replica_set);
+            own && pods::is_active(pod) && pods::is_ready(pod)
+        };
+        let left = place.pods(step.world).filter(|pod| available(pod) || confused(pod)).count();
         let left = i32::try_from(left).unwrap_or(i32::MAX);
         require(left >= least, || {
             let pod = step.event.object.key();
