@@ -10,7 +10,7 @@ use coracle_core::{
 use coracle_store::Expect;
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::{Binding, Namespace, Pod, PodCondition, ReplicationController};
 use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
