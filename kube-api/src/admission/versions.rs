@@ -41,11 +41,7 @@ pub(super) async fn outgoing(
 }
 
 /// The version before the change in the version that is wanted.
-pub(super) async fn outgoing_old(
-    attributes: &Attributes<'_>,
-    wanted: &Kind,
-    old: &Object,
-) -> Result<Value, Status> {
+pub(super) async fn outgoing_old(attributes: &Attributes<'_>, wanted: &Kind, old: &Object) -> Result<Value, Status> {
     served(attributes, wanted, parse(&old.json())?).await
 }
 

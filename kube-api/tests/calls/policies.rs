@@ -32,14 +32,23 @@ async fn policy(cluster: &Cluster, kind: &str, spec: &str, binding: &str) {
     let indent = |text: &str| text.lines().map(|line| format!("  {line}\n")).collect::<String>();
     let spec = object(kind.to_owned(), "p", format!("  {matched}\n{}", indent(spec)));
     cluster.create(&spec).await.good();
-    cluster.create(&object(format!("{kind}Binding"), "b", format!("  policyName: p\n{}", indent(binding)))).await.good();
+    cluster
+        .create(&object(format!("{kind}Binding"), "b", format!("  policyName: p\n{}", indent(binding))))
+        .await
+        .good();
 }
 
 /// Creates a ConfigMap where there is such a policy: what comes of it.
 async fn answer(kind: &str, spec: &str, binding: &str) -> (String, Value) {
     let cluster = Cluster::start().await;
-    cluster.create("{apiVersion: v1, kind: ConfigMap, metadata: {name: param, labels: {is: param}}, data: {max: '3'}}").await.good();
-    cluster.create("{apiVersion: v1, kind: ConfigMap, metadata: {name: param, namespace: other}, data: {max: '9'}}").await.good();
+    cluster
+        .create("{apiVersion: v1, kind: ConfigMap, metadata: {name: param, labels: {is: param}}, data: {max: '3'}}")
+        .await
+        .good();
+    cluster
+        .create("{apiVersion: v1, kind: ConfigMap, metadata: {name: param, namespace: other}, data: {max: '9'}}")
+        .await
+        .good();
     policy(&cluster, kind, spec, binding).await;
     let created = "{apiVersion: v1, kind: ConfigMap, metadata: {name: it, labels: {app: web}}, data: {size: '5'}}";
     let answer = cluster.create(created).await;
@@ -94,24 +103,102 @@ async fn validations() {
     const DENY: &str = "validationActions: [Deny]";
     const SMALL: &str = "validations: [{expression: 'int(object.data.size) < 3'}]";
     for (spec, binding, expected) in [
-        (SMALL, DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed expression: int(object.data.size) < 3"#]]),
-        (SMALL, "validationActions: [Warn, Audit]", expect![[r#"
+        (
+            SMALL,
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed expression: int(object.data.size) < 3"#
+            ]],
+        ),
+        (
+            SMALL,
+            "validationActions: [Warn, Audit]",
+            expect![[r#"
             created
-            299 - "Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': failed expression: int(object.data.size) < 3""#]]),
-        ("validations: [{expression: 'false', message: no, reason: Forbidden}]", DENY, expect![[r#"403 Forbidden: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"#]]),
-        ("validations: [{expression: 'false', message: no, messageExpression: \"'not ' + object.metadata.name\"}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not it"#]]),
-        ("validations: [{expression: 'false', message: no, messageExpression: 'object.none'}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"#]]),
-        ("validations: [{expression: 'object.none == 1'}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: expression 'object.none == 1' resulted in error: no such key: none"#]]),
+            299 - "Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': failed expression: int(object.data.size) < 3""#]],
+        ),
+        (
+            "validations: [{expression: 'false', message: nope, reason: Forbidden}]",
+            DENY,
+            expect![[
+                r#"403 Forbidden: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: nope"#
+            ]],
+        ),
+        (
+            "validations: [{expression: 'false', message: nope, messageExpression: \"'not ' + object.metadata.name\"}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not it"#
+            ]],
+        ),
+        (
+            "validations: [{expression: 'false', message: nope, messageExpression: 'object.none'}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: nope"#
+            ]],
+        ),
+        (
+            "validations: [{expression: 'object.none == 1'}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: expression 'object.none == 1' resulted in error: no such key: none"#
+            ]],
+        ),
         ("failurePolicy: Ignore\nvalidations: [{expression: 'object.none == 1'}]", DENY, expect!["created"]),
-        ("validations: [{expression: 'object.metadata.name'}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: compilation error: must evaluate to bool but got dyn"#]]),
-        ("matchConditions: [{name: c, expression: \"request.userInfo.username != 'jane'\"}]\nvalidations: [{expression: 'false'}]", DENY, expect!["created"]),
-        ("variables: [{name: a, expression: 'int(object.data.size)'}, {name: b, expression: 'variables.a + 1'}, {name: never, expression: 'object.none'}]\nvalidations: [{expression: 'variables.b == 6'}, {expression: 'variables.b < 6', message: six}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: six"#]]),
-        ("validations: [{expression: \"namespaceObject.metadata.labels['team'] == 'a' && oldObject == null\"}]", DENY, expect!["created"]),
-        ("validations: [{expression: \"authorizer.group('').resource('pods').check('create').allowed() && authorizer.requestResource.check('create').allowed()\"}]", DENY, expect!["created"]),
-        ("validations: [{expression: \"authorizer.serviceAccount('default', 'default').group('').resource('pods').check('create').allowed()\", message: no}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"#]]),
-        ("auditAnnotations: [{key: k, valueExpression: 'object.none'}]", DENY, expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: compilation error: must evaluate to one of [string null_type] but got dyn"#]]),
-        (SMALL, "validationActions: [Deny]\nmatchResources: {namespaceSelector: {matchLabels: {team: b}}}", expect!["created"]),
-        (SMALL, "validationActions: [Deny]\nmatchResources: {excludeResourceRules: [{operations: ['*'], apiGroups: [''], apiVersions: ['*'], resources: [configmaps], resourceNames: [it]}]}", expect!["created"]),
+        (
+            "validations: [{expression: 'object.metadata.name'}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: compilation error: must evaluate to bool but got dyn"#
+            ]],
+        ),
+        (
+            "matchConditions: [{name: c, expression: \"request.userInfo.username != 'jane'\"}]\nvalidations: [{expression: 'false'}]",
+            DENY,
+            expect!["created"],
+        ),
+        (
+            "variables: [{name: a, expression: 'int(object.data.size)'}, {name: b, expression: 'variables.a + 1'}, {name: never, expression: 'object.none'}]\nvalidations: [{expression: 'variables.b == 6'}, {expression: 'variables.b < 6', message: six}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: six"#
+            ]],
+        ),
+        (
+            "validations: [{expression: \"namespaceObject.metadata.labels['team'] == 'a' && oldObject == null\"}]",
+            DENY,
+            expect!["created"],
+        ),
+        (
+            "validations: [{expression: \"authorizer.group('').resource('pods').check('create').allowed() && authorizer.requestResource.check('create').allowed()\"}]",
+            DENY,
+            expect!["created"],
+        ),
+        (
+            "validations: [{expression: \"authorizer.serviceAccount('default', 'default').group('').resource('pods').check('create').allowed()\", message: nope}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: nope"#
+            ]],
+        ),
+        (
+            "auditAnnotations: [{key: k, valueExpression: 'object.none'}]",
+            DENY,
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: compilation error: must evaluate to one of [string null_type] but got dyn"#
+            ]],
+        ),
+        (
+            SMALL,
+            "validationActions: [Deny]\nmatchResources: {namespaceSelector: {matchLabels: {team: b}}}",
+            expect!["created"],
+        ),
+        (
+            SMALL,
+            "validationActions: [Deny]\nmatchResources: {excludeResourceRules: [{operations: ['*'], apiGroups: [''], apiVersions: ['*'], resources: [configmaps], resourceNames: [it]}]}",
+            expect!["created"],
+        ),
     ] {
         validate(spec, binding, expected).await;
     }
@@ -121,10 +208,25 @@ async fn validations() {
 async fn parameters() {
     const SPEC: &str = "paramKind: {apiVersion: v1, kind: ConfigMap}\nvalidations: [{expression: 'int(object.data.size) < int(params.data.max)', messageExpression: \"'at most ' + params.data.max\"}]";
     for (reference, expected) in [
-        ("{name: param, parameterNotFoundAction: Deny}", expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: at most 3"#]]),
+        (
+            "{name: param, parameterNotFoundAction: Deny}",
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: at most 3"#
+            ]],
+        ),
         ("{name: param, namespace: other, parameterNotFoundAction: Deny}", expect!["created"]),
-        ("{selector: {matchLabels: {is: param}}, parameterNotFoundAction: Deny}", expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: at most 3"#]]),
-        ("{name: none, parameterNotFoundAction: Deny}", expect![[r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"#]]),
+        (
+            "{selector: {matchLabels: {is: param}}, parameterNotFoundAction: Deny}",
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: at most 3"#
+            ]],
+        ),
+        (
+            "{name: none, parameterNotFoundAction: Deny}",
+            expect![[
+                r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"#
+            ]],
+        ),
         ("{name: none, parameterNotFoundAction: Allow}", expect!["created"]),
     ] {
         validate(SPEC, &format!("validationActions: [Deny]\nparamRef: {reference}"), expected).await;
@@ -147,7 +249,9 @@ async fn custom_kinds_are_parameters() {
     let spec = "paramKind: {apiVersion: test.io/v1, kind: Limit}\nvalidations: [{expression: 'size(object.data) <= params.max'}]";
     let binding = "validationActions: [Deny]\nparamRef: {name: l, parameterNotFoundAction: Deny}";
     policy(&cluster, "ValidatingAdmissionPolicy", spec, binding).await;
-    let object = |name: &str, data: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {data}}}");
+    let object = |name: &str, data: &str| {
+        format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {data}}}")
+    };
     cluster.create(&object("few", "{a: x, b: x, c: x}")).await.good();
     assert_eq!(cluster.create(&object("many", "{a: x, b: x, c: x, d: x}")).await.refused().0, 422);
     cluster.ask("PATCH", "/apis/test.io/v1/namespaces/default/limits/l", "{\"max\": 4}").await.good();
@@ -176,14 +280,42 @@ async fn no_expression_runs_longer_than_its_budget() {
 #[tokio::test]
 async fn mutations() {
     for (spec, expected) in [
-        ("mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: \"Object{metadata: Object.metadata{labels: {'more': 'yes'}}, data: {'size': '7'}}\"}}]", expect![[r#"[{"app":"web","more":"yes"},{"size":"7"}]"#]]),
-        ("mutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'test', path: '/data/size', value: '5'}, JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('a/b'), value: 'c'}]\"}}]", expect![[r#"[{"a/b":"c","app":"web"},{"size":"5"}]"#]]),
-        ("mutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'test', path: '/data/size', value: '6'}, JSONPatch{op: 'remove', path: '/data'}]\"}}]", expect![[r#"[{"app":"web"},{"size":"5"}]"#]]),
-        ("variables: [{name: next, expression: 'string(int(object.data.size) + 1)'}]\nmutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'replace', path: '/data/size', value: variables.next}]\"}}, {patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'replace', path: '/data/size', value: variables.next}]\"}}]", expect![[r#"[{"app":"web"},{"size":"7"}]"#]]),
-        ("matchConditions: [{name: c, expression: \"object.metadata.name != 'it'\"}]\nmutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'remove', path: '/data'}]\"}}]", expect![[r#"[{"app":"web"},{"size":"5"}]"#]]),
-        ("mutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'remove', path: '/none'}]\"}}]", expect![[""]]),
-        ("failurePolicy: Ignore\nmutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'remove', path: '/none'}]\"}}]", expect![[r#"[{"app":"web"},{"size":"5"}]"#]]),
-        ("mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: 'Object{data: object.none}'}}]", expect![[r#"403 Invalid: policy 'p' with binding 'b' denied request: expression 'Object{data: object.none}' resulted in error: no such key: none"#]]),
+        (
+            "mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: \"Object{metadata: Object.metadata{labels: {'more': 'yes'}}, data: {'size': '7'}}\"}}]",
+            expect![[r#"[{"app":"web","more":"yes"},{"size":"7"}]"#]],
+        ),
+        (
+            "mutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'test', path: '/data/size', value: '5'}, JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('a/b'), value: 'c'}]\"}}]",
+            expect![[r#"[{"a/b":"c","app":"web"},{"size":"5"}]"#]],
+        ),
+        (
+            "mutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'test', path: '/data/size', value: '6'}, JSONPatch{op: 'remove', path: '/data'}]\"}}]",
+            expect![[r#"[{"app":"web"},{"size":"5"}]"#]],
+        ),
+        (
+            "variables: [{name: next, expression: 'string(int(object.data.size) + 1)'}]\nmutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'replace', path: '/data/size', value: variables.next}]\"}}, {patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'replace', path: '/data/size', value: variables.next}]\"}}]",
+            expect![[r#"[{"app":"web"},{"size":"7"}]"#]],
+        ),
+        (
+            "matchConditions: [{name: c, expression: \"object.metadata.name != 'it'\"}]\nmutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'remove', path: '/data'}]\"}}]",
+            expect![[r#"[{"app":"web"},{"size":"5"}]"#]],
+        ),
+        (
+            "mutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'remove', path: '/none'}]\"}}]",
+            expect![[
+                r#"403 Invalid: policy 'p' with binding 'b' denied request: JSONPath: error in remove for path: '/none': Unable to remove nonexistent key: none: missing value"#
+            ]],
+        ),
+        (
+            "failurePolicy: Ignore\nmutations: [{patchType: JSONPatch, jsonPatch: {expression: \"[JSONPatch{op: 'remove', path: '/none'}]\"}}]",
+            expect![[r#"[{"app":"web"},{"size":"5"}]"#]],
+        ),
+        (
+            "mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: 'Object{data: object.none}'}}]",
+            expect![[
+                r#"403 Invalid: policy 'p' with binding 'b' denied request: expression 'Object{data: object.none}' resulted in error: no such key: none"#
+            ]],
+        ),
     ] {
         mutate(spec, expected).await;
     }

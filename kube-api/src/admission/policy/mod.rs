@@ -20,9 +20,7 @@ mod validating;
 
 use async_trait::async_trait;
 use coracle_core::{AnyResource, GroupResource, Resource, Status};
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBinding,
-};
+use k8s_openapi::api::admissionregistration::v1::{MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBinding};
 
 use super::expression::Cache;
 use super::matching::is_exempt;

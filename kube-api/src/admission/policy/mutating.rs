@@ -2,9 +2,7 @@
 
 use coracle_core::schema::Schema;
 use coracle_core::{AnyResource, Reason, Status, apply, patch};
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicy, MutatingAdmissionPolicySpec, Mutation,
-};
+use k8s_openapi::api::admissionregistration::v1::{MutatingAdmissionPolicy, MutatingAdmissionPolicySpec, Mutation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, StatusCause};
 use serde_json::Value as Json;
 
@@ -172,9 +170,8 @@ fn configured(
         fields.insert(name.to_owned(), text(name));
     }
     let custom = invocation.kind.custom.as_ref().map(|custom| custom.schema().clone());
-    let builtin = || {
-        Schema::of_kind(text("apiVersion").as_str().unwrap_or_default(), text("kind").as_str().unwrap_or_default())
-    };
+    let builtin =
+        || Schema::of_kind(text("apiVersion").as_str().unwrap_or_default(), text("kind").as_str().unwrap_or_default());
     let schema = custom.or_else(builtin).unwrap_or_else(Schema::schemaless);
     apply::merge(&schema, before, &wish).map_err(|why| format!("error applying patch: {why}"))
 }

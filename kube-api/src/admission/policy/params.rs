@@ -50,19 +50,16 @@ pub(super) async fn collect(
     Ok(params)
 }
 
-fn find<'a>(
-    attributes: &Attributes<'a>,
-    kind: &Kind,
-    reference: &ParamRef,
-) -> Result<Vec<&'a Arc<Object>>, String> {
+fn find<'a>(attributes: &Attributes<'a>, kind: &Kind, reference: &ParamRef) -> Result<Vec<&'a Arc<Object>>, String> {
     let given = reference.namespace.as_deref().unwrap_or_default();
     // The namespace of a Namespace is itself.
     let is_namespace = attributes.kind.group.is_empty() && attributes.kind.plural == "namespaces";
     let own = if is_namespace { attributes.name() } else { &attributes.target.namespace };
     let namespace = match (kind.namespaced, given, own) {
         (true, "", "") => {
-            return Err("cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
-                .to_owned());
+            return Err(
+                "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources".to_owned()
+            );
         }
         (true, "", own) => own,
         (true, given, _) => given,

@@ -88,8 +88,7 @@ async fn select_policy<'a, P: AnyPolicy>(
     let ignores_failures = terms.failure_policy == Some("Ignore");
     let wrong = |binding: Option<&'a str>, why: String| {
         let what = if binding.is_some() { "binding" } else { "policy" };
-        let misfit =
-            Misfit { policy: source.name(), binding, message: format!("failed to configure {what}: {why}") };
+        let misfit = Misfit { policy: source.name(), binding, message: format!("failed to configure {what}: {why}") };
         if ignores_failures { None } else { Some(misfit) }
     };
     let is_matched = |matched: &MatchResources| {
@@ -166,11 +165,7 @@ impl AnyPolicy for MutatingAdmissionPolicy {
 impl AnyBinding for ValidatingAdmissionPolicyBinding {
     fn binding(&self) -> Binding<'_> {
         let spec = &self.spec;
-        Binding {
-            policy: &spec.policy_name,
-            matched: spec.match_resources.as_ref(),
-            params: spec.param_ref.as_ref(),
-        }
+        Binding { policy: &spec.policy_name, matched: spec.match_resources.as_ref(), params: spec.param_ref.as_ref() }
     }
 }
 

@@ -105,7 +105,8 @@ fn judge(
         Ok(outcomes) => outcomes,
         Err(why) => return stopped(why),
     };
-    let messages = evaluator.run(compiled.messages.iter().map(Option::as_ref), left, text).map(|(messages, _)| messages);
+    let messages =
+        evaluator.run(compiled.messages.iter().map(Option::as_ref), left, text).map(|(messages, _)| messages);
     let mut judgement = Judgement::default();
     let validations = spec.validations.iter().flatten();
     for (index, (outcome, validation)) in outcomes.into_iter().flatten().zip(validations).enumerate() {
@@ -119,7 +120,8 @@ fn judge(
             Some(_) if ignores_failures => {}
             Some(why) => judgement.denials.push(Judgement::failed(index, why)),
             None => {
-                let made = messages.as_ref().ok().and_then(|messages| messages.get(index)?.as_ref()?.as_ref().ok()?.clone());
+                let made =
+                    messages.as_ref().ok().and_then(|messages| messages.get(index)?.as_ref()?.as_ref().ok()?.clone());
                 judgement.denials.push(refusal(index, validation, made));
             }
         }
@@ -129,7 +131,9 @@ fn judge(
             let keys = spec.audit_annotations.iter().flatten();
             for (value, annotation) in values.into_iter().flatten().zip(keys) {
                 match value {
-                    Ok(Some(value)) if !value.is_empty() => judgement.annotations.push(Ok((annotation.key.clone(), value))),
+                    Ok(Some(value)) if !value.is_empty() => {
+                        judgement.annotations.push(Ok((annotation.key.clone(), value)))
+                    }
                     Ok(_) => {}
                     Err(_) if ignores_failures => {}
                     Err(why) => judgement.annotations.push(Err(why)),
@@ -170,7 +174,8 @@ pub(super) async fn review(
             Ok(invocation) => invocation,
             Err(misfit) => {
                 let with = misfit.binding.map(|name| format!(" with binding '{name}'")).unwrap_or_default();
-                let what = format!("ValidatingAdmissionPolicy '{}'{with} denied request: {}", misfit.policy, misfit.message);
+                let what =
+                    format!("ValidatingAdmissionPolicy '{}'{with} denied request: {}", misfit.policy, misfit.message);
                 refused.get_or_insert_with(|| status(attributes, Reason::Invalid, what));
                 continue;
             }

@@ -71,7 +71,8 @@ impl Admission for MutatingWebhooks {
         if !matches!(attributes.operation, Operation::Delete | Operation::Connect) {
             return Ok(());
         }
-        for (index, webhook) in configured::<MutatingWebhookConfiguration>(attributes.world, &self.0).iter().enumerate() {
+        for (index, webhook) in configured::<MutatingWebhookConfiguration>(attributes.world, &self.0).iter().enumerate()
+        {
             let Some(invocation) = should_call(attributes, webhook, object).await? else { continue };
             let round = Round { number: 0, index };
             let answer = invoke(attributes, &invocation, object, Phase::Mutating).await;
