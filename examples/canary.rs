@@ -73,8 +73,8 @@ async fn apply(canary: &Canary, track: &str, image: &str, count: i32, cx: &Conte
     let (name, owner) = (format!("{}-{track}", canary.name_any()), canary.controller_owner_ref(&()));
     let labels = json!({"canary": canary.name_any(), "track": track});
     let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": image}]}});
-    let mut spec = json!({"replicas": count, "selector": {"matchLabels": labels}, "template": pod});
-    (spec["minReadySeconds"], spec["progressDeadlineSeconds"]) = (5.into(), 10.into());
+    let spec = json!({"replicas": count, "selector": {"matchLabels": labels}, "template": pod, "minReadySeconds": 5,
+        "progressDeadlineSeconds": 10});
     let metadata = json!({"name": name, "namespace": canary.namespace(), "ownerReferences": [owner]});
     cx.apply(&serde_json::from_value::<Deployment>(json!({"metadata": metadata, "spec": spec}))?).await
 }

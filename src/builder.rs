@@ -398,7 +398,7 @@ impl Builder {
 }
 
 /// What everything else stands on: the way from the store to the world, and from happenings to Events.
-fn start_base(parts: &Parts, pipeline: &Arc<Pipeline>) {
+pub(crate) fn start_base(parts: &Parts, pipeline: &Arc<Pipeline>) {
     let ledger = pipeline.clone();
     parts.base.spawn(async move { ledger.ledger().follow().await });
     let definitions = pipeline.clone();

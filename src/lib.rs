@@ -21,6 +21,7 @@
 //! | `serving`, `streams` | the cluster on a socket; logs and commands of its pods |
 //! | [`kinds`] | custom kinds from Rust types |
 //! | `bootstrap` | what every cluster has before anyone asks |
+//! | [`simulation`] | whole clusters from a seed, with faults |
 //! | [`clock`] | system time and virtual time |
 //! | [`SimulatedCloud`], [`Machines`] | machines by demand; nodes that come and go |
 
@@ -37,6 +38,7 @@ mod metrics;
 mod parts;
 mod scheduling;
 mod serving;
+pub mod simulation;
 mod streams;
 mod tokens;
 

@@ -119,6 +119,14 @@ impl Feed {
         .await
     }
 
+    /// Drops the changes that are kept: a reader who has not read them all is [`Lagged`]. To give memory back, and to try out
+    /// readers. For the one writer.
+    pub fn forget(&self) {
+        let now = self.world.load().revision();
+        let wakers: Vec<_> = lock(&self.journals).values().flat_map(|journal| journal.forget(now)).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Changes of one collection, or of everything, after a revision.
     ///
     /// # Errors
@@ -164,6 +172,15 @@ impl Journal {
         }
         entries.events.push_back(event);
         std::mem::take(&mut entries.wakers)
+    }
+
+    fn forget(&self, now: Revision) -> Vec<Waker> {
+        let mut entries = lock(&self.0);
+        // One position is skipped, so that also those are told who have read everything: what they miss may never have been here.
+        entries.first += entries.events.len() as u64 + 1;
+        entries.events.clear();
+        entries.oldest = now;
+        std::mem::take(&mut entries.wakers).into_values().collect()
     }
 
     fn position_after(&self, after: Revision) -> Result<u64, Lagged> {

@@ -155,7 +155,8 @@ fn looks_around(kubectl: &Kubectl) {
     kubectl.ok("auth can-i --list", &["*.*"]);
     kubectl.ok("explain deploy.spec.strategy", &["RollingUpdate"]);
     kubectl.ok("explain pod --recursive", &["restartPolicy", "topologySpreadConstraints", "serviceAccountName"]);
-    kubectl.refused("top pods", "Metrics API not available");
+    kubectl.ok("get --raw /apis/metrics.k8s.io/v1beta1/pods", &["PodMetricsList"]);
+    kubectl.ok("top pods", &[""]);
     kubectl.refused("get nothing", "the server doesn't have a resource type");
     kubectl.refused("get deploy nothing", "deployments.apps \"nothing\" not found");
 }

@@ -1,9 +1,10 @@
 //! What admission is asked before a stream into a container is opened: the request's parameters as an object.
 
 use coracle_core::custom::CustomObject;
-use coracle_core::{Action, Body, Options, Request, Status};
+use coracle_core::{Action, Body, Options, Request, Status, Target};
 use serde_json::{Map, Value, json};
 
+use super::proxy::Name;
 use super::query::Query;
 use super::resources::Call;
 use super::write::target;
@@ -23,7 +24,10 @@ pub(super) async fn admit(call: &Call<'_>) -> Result<(), Status> {
         ..CustomObject::default()
     };
     let action = Action::Connect(Body::Value(Box::new(options)));
-    let request = Request { target: target(call), action, options: Options::default(), user: call.user.clone() };
+    // Admission decides about the object; what a proxy's name says of schemes and ports is the proxy's.
+    let name = Name::parse(&call.info.name, &call.kind)?.name.to_owned();
+    let target = Target { name: name.into(), ..target(call) };
+    let request = Request { target, action, options: Options::default(), user: call.user.clone() };
     call.server.reader.gateway().execute(request).await.map(drop)
 }
 

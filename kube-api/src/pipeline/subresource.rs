@@ -96,8 +96,12 @@ impl Pipeline {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
         self.review(call, Operation::Create, Some(&existing), Some(&eviction)).await?;
-        if !is_over(&pod) && !existing.is_terminating() {
-            self.spend_budget(call, &pod).await?;
+        let harmless =
+            existing.is_terminating() || is_over(&pod) || self.spend_budget(call, &pod).await? == Spent::Nothing;
+        if !existing.is_terminating() {
+            // Who is let go because it is not ready may not have become ready meanwhile.
+            let version = pod.metadata.resource_version.clone().filter(|_| harmless && !is_terminal(&pod));
+            self.mark_evicted(call, version).await?;
         }
         let options = eviction.delete_options.unwrap_or_default();
         let mut delete = Request::delete_object(&existing, options);
@@ -108,15 +112,42 @@ impl Pipeline {
         Ok(Prepared::Done(Response { effect: Effect::Created, warnings, ..response }))
     }
 
-    /// Takes one disruption from the pod's budget, if it has one.
-    async fn spend_budget(&self, call: &Call<'_>, pod: &Pod) -> Result<(), Status> {
+    /// Says in the pod's status why it goes. Source: `addConditionAndDeletePod`.
+    async fn mark_evicted(&self, call: &Call<'_>, version: Option<String>) -> Result<(), Status> {
+        let now = self.clock.time();
+        let edit = move |pod: &mut Pod| {
+            if version.is_some() && pod.metadata.resource_version != version {
+                return Err(too_many_requests("of the pod", "is still being processed by the server."));
+            }
+            let generation = pod.metadata.generation;
+            let conditions = pod.status.get_or_insert_default().conditions.get_or_insert_default();
+            conditions.retain(|condition| condition.type_ != "DisruptionTarget");
+            conditions.push(PodCondition {
+                type_: "DisruptionTarget".to_owned(),
+                status: "True".to_owned(),
+                reason: Some("EvictionByEvictionAPI".to_owned()),
+                message: Some("Eviction API: evicting".to_owned()),
+                last_transition_time: Some(now.clone()),
+                observed_generation: generation,
+                ..PodCondition::default()
+            });
+            Ok(())
+        };
+        let target = Target::named::<Pod>(&call.target.namespace, &call.target.name).below("status");
+        let mut request = Request::edit(target, edit);
+        request.options.dry_run = call.options.dry_run;
+        Box::pin(self.run(request)).await.map(drop)
+    }
+
+    /// Takes one disruption from the pod's budget, if it has one and the pod counts for it.
+    async fn spend_budget(&self, call: &Call<'_>, pod: &Pod) -> Result<Spent, Status> {
         let budgets: Vec<_> = call
             .world
             .list_in::<PodDisruptionBudget>(&call.target.namespace)
             .filter(|budget| covers(budget, pod))
             .collect();
         let budget = match budgets.as_slice() {
-            [] => return Ok(()),
+            [] => return Ok(Spent::Free),
             [one] => one,
             _ => {
                 let why =
@@ -124,6 +155,9 @@ impl Pipeline {
                 return Err(Status::internal(why));
             }
         };
+        if !is_ready(pod) && spares_unhealthy(budget) {
+            return Ok(Spent::Nothing);
+        }
         let (pod, now) = (call.target.name.clone().into_owned(), self.clock.time());
         let edit = move |budget: &mut PodDisruptionBudget| {
             let name = budget.metadata.name.clone().unwrap_or_default();
@@ -147,7 +181,7 @@ impl Pipeline {
         };
         let mut request = Request::edit(Target::of(&**budget).below("status"), edit);
         request.options.dry_run = call.options.dry_run;
-        Box::pin(self.run(request)).await.map(|_| ())
+        Box::pin(self.run(request)).await.map(|_| Spent::One)
     }
 
     pub(super) async fn update_scale(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
@@ -323,9 +357,44 @@ fn check_binding(call: &Call<'_>, binding: &Binding, pod: &Pod) -> Result<(), St
     Ok(())
 }
 
+/// What an eviction costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spent {
+    /// The pod has no budget.
+    Free,
+    /// The pod has a budget and does not count for it.
+    Nothing,
+    /// One disruption.
+    One,
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("")
+}
+
+fn is_terminal(pod: &Pod) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+/// Whether the pod can go without asking its budget. Source: `canIgnorePDB`.
 fn is_over(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed" | "Pending"))
+    is_terminal(pod) || phase(pod) == "Pending"
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether pods that are not ready may go freely: always if the budget says so, else while enough others are healthy.
+/// Source: policy/v1 PodDisruptionBudgetSpec.unhealthyPodEvictionPolicy.
+fn spares_unhealthy(budget: &PodDisruptionBudget) -> bool {
+    let policy = budget.spec.as_ref().and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref());
+    let status = budget.status.as_ref();
+    let count = |count: Option<i32>| count.unwrap_or(0);
+    let healthy = count(status.and_then(|status| status.current_healthy));
+    let desired = count(status.and_then(|status| status.desired_healthy));
+    policy == Some("AlwaysAllow") || (healthy >= desired && desired > 0)
 }
 
 fn covers(budget: &PodDisruptionBudget, pod: &Pod) -> bool {

@@ -344,7 +344,7 @@ fn every_kind_of_metric() {
     );
     let none = || Err("no metrics returned from some API".to_owned());
     let specs = [
-        &*CPU_AT_50,
+        CPU_AT_50,
         &resource,
         &container,
         &pods,

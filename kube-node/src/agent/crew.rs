@@ -405,6 +405,8 @@ impl Crew {
         let now = self.now();
         let wake_at = earliest(wake_at, self.probe(uid, now));
         let Some(worker) = self.workers.get_mut(uid) else { return };
+        // What is due is written below, or with the next flush; a time that is past must not wake the node again and again.
+        worker.write_again = worker.write_again.filter(|at| *at > now);
         let quiet_end = worker.seen.ending.is_some_and(|ending| matches!(ending.cause, Cause::Gone | Cause::Shutdown));
         let changed = !quiet_end && worker.compare(&self.place, now);
         let delete = worker.seen.delete_asked && !worker.delete_sent;

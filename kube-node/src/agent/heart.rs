@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coracle_core::{Gateway, Request};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node as NodeObject;
 use tokio::sync::Notify;
 
 use super::{Node, registration};
@@ -13,7 +14,8 @@ use crate::pod::span::between;
 
 /// How often leases are renewed. Source: kubelet `nodeLeaseRenewIntervalFraction` of 40 s.
 pub(super) const LEASE_INTERVAL: Duration = Duration::from_secs(10);
-/// How often a status is written that has not changed. Source: kubelet `nodeStatusReportFrequency`.
+/// How often a status is written that has not changed. One that others have changed, because the node was silent for a while,
+/// is set right with the next beat. Source: kubelet `nodeStatusReportFrequency`.
 const STATUS_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The nodes that live, and when each last said how it is.
@@ -69,7 +71,7 @@ impl Heart {
     }
 
     async fn beat(&self, gateway: &dyn Gateway) {
-        let now = gateway.clock().now();
+        let (now, world) = (gateway.clock().now(), gateway.feed().world());
         let mut batch = Vec::new();
         for (name, beat) in self.lock().iter_mut() {
             let (purpose, request) = match beat.leased {
@@ -77,7 +79,8 @@ impl Heart {
                 false => (Purpose::Create, registration::lease(name, gateway)),
             };
             batch.push((name.clone(), purpose, request));
-            if between(beat.reported, now) >= STATUS_INTERVAL {
+            let mistaken = world.get::<NodeObject>("", name).is_some_and(|node| !registration::is_ready(&node));
+            if mistaken || between(beat.reported, now) >= STATUS_INTERVAL {
                 beat.reported = now;
                 batch.push((name.clone(), Purpose::Report, registration::status(&beat.node, None, now)));
             }

@@ -86,6 +86,12 @@ pub(super) fn status(node: &Node, stopping: Option<&'static str>, now: Timestamp
     Request::edit(Target::named::<core::Node>("", &node.name).below("status"), edit)
 }
 
+/// Whether the node object says that the node is ready.
+pub(super) fn is_ready(node: &core::Node) -> bool {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 fn fresh_status(node: &Node, stopping: Option<&'static str>, now: Timestamp) -> NodeStatus {
     let address = |kind: &str, address: &str| NodeAddress { type_: kind.to_owned(), address: address.to_owned() };
     let internal = node.addresses.iter().map(|one| address("InternalIP", one));

@@ -20,7 +20,7 @@ use http::{Method, Response, StatusCode};
 use super::body::{Body, RequestBody};
 use super::resources::Call;
 use super::{respond, streams};
-use target::Name;
+pub(super) use target::Name;
 
 /// Answers `pods/proxy`, `services/proxy` and `nodes/proxy`.
 pub(super) async fn answer(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Status> {

@@ -10,15 +10,15 @@ use crate::http::resources::Call;
 
 /// `name`, `name:port` or `scheme:name:port`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name<'a> {
+pub(in crate::http) struct Name<'a> {
     pub(super) is_https: bool,
-    pub(super) name: &'a str,
+    pub(in crate::http) name: &'a str,
     pub(super) port: &'a str,
 }
 
 impl<'a> Name<'a> {
     /// Source: apimachinery `util/net.SplitSchemeNamePort`.
-    pub(super) fn parse(text: &'a str, kind: &Kind) -> Result<Self, Status> {
+    pub(in crate::http) fn parse(text: &'a str, kind: &Kind) -> Result<Self, Status> {
         let mut parts = text.split(':');
         let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
         let (scheme, name, port) = match parts {

@@ -41,7 +41,7 @@ impl WhatIf for Processors {
         let mut left = pods.to_vec();
         left.retain(|pod| match self.0.values_mut().find(|free| **free >= requested(pod)) {
             Some(free) => {
-                *free = *free - requested(pod);
+                *free -= requested(pod);
                 false
             }
             None => true,
@@ -56,7 +56,7 @@ fn make() -> MakeWhatIf {
         world.list::<Node>().for_each(|node| copy.add((*node).clone()));
         for pod in world.list::<Pod>() {
             if let Some(free) = copy.0.get_mut(pods::node_name(&pod)) {
-                *free = *free - requested(&pod);
+                *free -= requested(&pod);
             }
         }
         Box::new(copy)

@@ -1,5 +1,6 @@
 //! As much of a cluster as a node needs: a world that takes creates, edits and deletes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ pub(super) struct Cluster {
     entropy: Arc<Entropy>,
     told: Mutex<Vec<(String, &'static str)>>,
     writes: Mutex<Vec<String>>,
+    /// Whether writers are told that they failed when they did not.
+    pub(super) loses_answers: AtomicBool,
 }
 
 struct Virtual(Instant);
@@ -39,6 +42,7 @@ impl Cluster {
             entropy: Arc::new(Entropy::seeded(1)),
             told: Mutex::default(),
             writes: Mutex::default(),
+            loses_answers: AtomicBool::new(false),
         })
     }
 
@@ -124,6 +128,9 @@ impl Gateway for Cluster {
             }
             _ => return Err(Status::bad_request("not needed by nodes")),
         };
+        if self.loses_answers.load(Ordering::Relaxed) {
+            return Err(Status::internal("the answer is lost"));
+        }
         Ok(Response { object: Some(object), objects: Vec::new(), effect, warnings: Vec::new() })
     }
 

@@ -87,6 +87,16 @@ async fn probes_make_ready_and_kill() {
     assert!(told.contains(&"Unhealthy") && told.contains(&"Killing"), "{told:?}");
 }
 
+/// Seed 7 of the simulation: a node whose write had succeeded after all woke itself without end.
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_was_lost_is_not_waited_for() {
+    let (cluster, _runtime, _shutdown) = started().await;
+    cluster.loses_answers.store(true, std::sync::atomic::Ordering::Relaxed);
+    cluster.put(pod("web", "{containers: [{name: a, image: run}]}"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(cluster.writes("web"), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_node_says_that_it_lives_and_that_it_stops() {
     let (cluster, _runtime, shutdown) = started().await;
