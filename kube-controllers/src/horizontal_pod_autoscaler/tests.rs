@@ -343,16 +343,8 @@ fn every_kind_of_metric() {
     "#]],
     );
     let none = || Err("no metrics returned from some API".to_owned());
-    let specs = [
-        CPU_AT_50,
-        &resource,
-        &container,
-        &pods,
-        &object(whole),
-        &object(target),
-        &external(whole),
-        &external(target),
-    ];
+    let specs =
+        [CPU_AT_50, &resource, &container, &pods, &object(whole), &object(target), &external(whole), &external(target)];
     let texts: String = specs.iter().map(|spec| Case::new(spec, 2).look(&[none()])).collect();
     let told: String = texts.split_inclusive('\n').filter(|line| line.contains(": ")).collect();
     expect![[r#"

@@ -35,7 +35,7 @@ impl Conditions {
         let is_true = |value: &Value<'_>| matches!(value, Value::Bool(true));
         let (outcomes, _) = evaluator.without_namespace(|it| it.run(self.0.iter().map(Some), BUDGET, is_true))?;
         let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-        if outcomes.iter().any(|outcome| *outcome == Ok(false)) {
+        if outcomes.contains(&Ok(false)) {
             return Ok(false);
         }
         let errors: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();

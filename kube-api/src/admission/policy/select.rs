@@ -104,7 +104,7 @@ async fn select_policy<'a, P: AnyPolicy>(
         Ok(kind) => kind,
         Err(why) => return wrong(None, why).map_or(Ok(()), Err),
     };
-    for (binding_name, binding) in bindings {
+    for &(binding_name, binding) in bindings {
         let bound = binding.binding();
         match bound.matched.map(is_matched) {
             None | Some(Ok(Some(_))) => {}
@@ -123,8 +123,8 @@ async fn select_policy<'a, P: AnyPolicy>(
                 Ok(Invocation {
                     object: source,
                     policy,
-                    binding: *binding,
-                    binding_name: *binding_name,
+                    binding,
+                    binding_name,
                     kind: kind.clone(),
                     param,
                     ignores_failures,

@@ -236,7 +236,11 @@ fn act(
     for annotation in judgement.annotations {
         match annotation {
             Ok((key, value)) => {
-                let value = value.get(..value.floor_char_boundary(ANNOTATION_BYTES_MAX)).unwrap_or_default().to_owned();
+                let mut end = ANNOTATION_BYTES_MAX.min(value.len());
+                while !value.is_char_boundary(end) {
+                    end -= 1;
+                }
+                let value = value.get(..end).unwrap_or_default().to_owned();
                 let values = annotations.entry(format!("{policy}/{key}")).or_default();
                 if !values.contains(&value) {
                     values.push(value);
