@@ -10,17 +10,22 @@ mod claim_resize;
 mod default_classes;
 mod default_tolerations;
 mod event_rate_limit;
+mod expression;
 mod extended_resource_toleration;
 mod limit_ranger;
+mod matching;
 mod namespace_lifecycle;
 mod node_restriction;
 mod notes;
 mod pod_security;
+mod policy;
 mod priority;
+mod reinvocation;
 mod resource_quota;
 mod runtime_class;
 mod service_account;
 mod storage_protection;
+mod versions;
 mod webhook;
 
 use std::sync::Arc;
@@ -43,6 +48,7 @@ pub use node_restriction::NodeRestriction;
 pub(crate) use notes::Hold;
 pub use notes::Notes;
 pub use pod_security::{Exemptions, PodSecurity};
+pub use policy::{MutatingPolicies, ValidatingPolicies};
 pub use priority::Priority;
 pub use resource_quota::ResourceQuotas;
 pub use runtime_class::RuntimeClasses;
@@ -204,8 +210,10 @@ fn chain(service_accounts: ServiceAccounts) -> Vec<Box<dyn Admission>> {
         Box::new(TrustBundleAttest),
         Box::new(CertificateSubjectRestriction),
         Box::new(DefaultIngressClass),
-        Box::new(MutatingWebhooks),
-        Box::new(ValidatingWebhooks),
+        Box::new(MutatingPolicies::default()),
+        Box::new(MutatingWebhooks::default()),
+        Box::new(ValidatingPolicies::default()),
+        Box::new(ValidatingWebhooks::default()),
         Box::new(ResourceQuotas::default()),
     ]
 }

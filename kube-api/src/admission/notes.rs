@@ -3,21 +3,26 @@
 use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::webhook::Reinvocation;
+use super::reinvocation::Reinvocation;
 
 /// Something that is kept until the change is in the world, or was refused; then it is dropped.
 pub(crate) type Hold = Box<dyn Any + Send>;
 
 /// One request's notes. Making one costs nothing.
 #[derive(Debug, Default)]
-pub struct Notes(Mutex<Inner>);
+pub struct Notes {
+    inner: Mutex<Inner>,
+    /// What the mutating webhooks remember of the first round.
+    pub(super) webhooks: Reinvocation,
+    /// What the mutating policies remember of the first round.
+    pub(super) policies: Reinvocation,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
     warnings: Vec<String>,
     holds: Vec<Hold>,
     again: bool,
-    webhooks: Reinvocation,
 }
 
 impl Notes {
@@ -57,12 +62,7 @@ impl Notes {
         std::mem::take(&mut self.lock().holds)
     }
 
-    /// What the mutating webhooks remember of the first round.
-    pub(crate) fn with_webhooks<T>(&self, work: impl FnOnce(&mut Reinvocation) -> T) -> T {
-        work(&mut self.lock().webhooks)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

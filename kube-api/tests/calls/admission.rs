@@ -397,3 +397,28 @@ async fn bad_configurations_are_refused() {
     expected.assert_eq(&message.replace(", webhooks", ",\nwebhooks"));
     assert_eq!(code, 422);
 }
+
+#[tokio::test]
+async fn match_conditions() {
+    let refuse = |asked: &Asked| Reply::Json(deny(&asked.body, json!({"message": "called"})));
+    let called = r#"400 admission webhook "w0.h.test" denied the request: called"#;
+    for (conditions, policy, expected) in [
+        ("[{name: a, expression: \"object.metadata.name == 'web'\"}]", "Fail", called),
+        ("[{name: a, expression: \"object.metadata.name != 'web'\"}]", "Fail", "201 created"),
+        ("[{name: a, expression: \"request.operation == 'CREATE' && oldObject == null\"}]", "Fail", called),
+        ("[{name: a, expression: \"authorizer.group('').resource('pods').check('get').allowed()\"}]", "Fail", called),
+        ("[{name: a, expression: 'object.none == 1'}, {name: b, expression: 'false'}]", "Fail", "201 created"),
+        ("[{name: a, expression: 'object.none == 1'}]", "Ignore", "201 created"),
+        (
+            "[{name: a, expression: 'object.none == 1'}]",
+            "Fail",
+            "403 pods \"web\" is forbidden: expression 'object.none == 1' resulted in error: no such key: none",
+        ),
+    ] {
+        for kind in ["Validating", "Mutating"] {
+            let more = format!("failurePolicy: {policy}\nmatchConditions: {conditions}");
+            let expected = Expect { data: expected, ..expect![""] };
+            check(kind, &more, refuse, expected).await;
+        }
+    }
+}

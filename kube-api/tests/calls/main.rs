@@ -6,4 +6,5 @@ mod aggregation;
 mod cluster;
 mod conversion;
 mod hooks;
+mod policies;
 mod virtual_time;

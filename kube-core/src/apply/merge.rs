@@ -13,6 +13,34 @@ pub(super) fn merge(ty: Type<'_>, live: &Value, config: &Value) -> Value {
     values(Some(ty), Some(live), Some(config)).unwrap_or(Value::Null)
 }
 
+/// Where a value has lists, maps or objects that are one piece: `.spec.selector`, `.spec.items[0].args`. Source: apiserver
+/// `mutating/patch/smd.go` (`findAtomics`).
+pub(super) fn pieces(ty: Type<'_>, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    find_pieces(Some(ty), value, "", &mut found);
+    found
+}
+
+fn find_pieces(ty: Option<Type<'_>>, value: &Value, path: &str, found: &mut Vec<String>) {
+    let is_piece = matches!(kind(ty, Some(value)), Kind::Leaf);
+    match value {
+        Value::Object(_) | Value::Array(_) if ty.is_none() => {}
+        Value::Object(members) => {
+            found.extend(is_piece.then(|| path.to_owned()));
+            for (name, value) in members {
+                find_pieces(member(ty, name).1, value, &format!("{path}.{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            found.extend(is_piece.then(|| path.to_owned()));
+            for (index, value) in items.iter().enumerate() {
+                find_pieces(ty.and_then(Type::item), value, &format!("{path}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn values(ty: Option<Type<'_>>, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
     let kind = if config.is_some() { kind(ty, config) } else { kind(ty, live) };
     match kind {

@@ -106,6 +106,21 @@ pub fn apply(
     Ok(object)
 }
 
+/// Puts a configuration onto an object without asking or telling who owns what, as policies do: no field goes.
+///
+/// # Errors
+///
+/// The configuration does not fit its type, or would replace a list, map or object that is one piece.
+pub fn merge(schema: &Schema, live: &Value, config: &Value) -> Result<Value, String> {
+    check_type(schema, config).map_err(|error| error.to_string())?;
+    let pieces = merge::pieces(schema.root(), config);
+    if !pieces.is_empty() {
+        let why = "invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs";
+        return Err(format!("{why}: {}", pieces.join(", ")));
+    }
+    Ok(merge::merge(schema.root(), live, config))
+}
+
 /// Settles who owns what after a create, update or patch turned `old` into `new`: `manager` owns what it changed, others
 /// lose it. An object that exists and has no `managedFields` stays untracked until it is applied to.
 ///

@@ -1,13 +1,14 @@
 //! One webhook called. Source: `plugin/webhook/{mutating,validating}/dispatcher.go`.
 
-use coracle_core::{AnyResource, Status};
+use std::sync::Arc;
+
+use coracle_core::{AnyResource, Kind, Status};
 use serde_json::Value;
 
-use super::super::Attributes;
+use super::super::expression::{Answers, Evaluator, Scene};
+use super::super::{Attributes, matching, versions};
 use super::config::Webhook;
-use super::matching::Invocation;
 use super::review::{self, Answer, Phase};
-use super::versions;
 use crate::outbound::{Hook, post};
 
 /// Why there is no answer.
@@ -25,6 +26,12 @@ impl From<Status> for Failure {
     }
 }
 
+/// A webhook that is to be called, and the version in which it wants the object.
+pub(super) struct Invocation<'a> {
+    pub(super) webhook: &'a Webhook<'a>,
+    pub(super) kind: Arc<Kind>,
+}
+
 /// Which call of a request this is, for the audit log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Round {
@@ -40,7 +47,7 @@ pub(super) async fn invoke(
     phase: Phase,
 ) -> Result<Answer, Failure> {
     let json = match object {
-        Some(object) => Some(versions::outgoing(attributes, invocation, object).await?),
+        Some(object) => Some(versions::outgoing(attributes, &invocation.kind, object).await?),
         None => None,
     };
     invoke_named(attributes, invocation, json, &review::name_of(attributes, object), phase).await
@@ -77,7 +84,7 @@ async fn invoke_named(
     let hook = Hook::admission(webhook.client);
     let hook = hook.map_err(|error| Failure::Call(format!("could not get REST client: {error}")))?;
     let old = match attributes.old {
-        Some(old) => Some(versions::outgoing_old(attributes, invocation, old).await?),
+        Some(old) => Some(versions::outgoing_old(attributes, &invocation.kind, old).await?),
         None => None,
     };
     let uid = attributes.entropy.uid();
@@ -118,24 +125,34 @@ pub(super) fn settle(
     }
 }
 
-/// Whether all match conditions hold. They are CEL, which this server does not evaluate yet: a webhook that has some is not
-/// called, and its failure policy says what that means.
-#[allow(
-    clippy::unused_async,
-    reason = "conditions see the object in the webhook's version, which may need a conversion"
-)]
-pub(super) async fn matches_conditions(
-    _attributes: &Attributes<'_>,
+/// Whether a webhook is to be called, and in which version.
+pub(super) async fn should_call<'a>(
+    attributes: &Attributes<'_>,
+    webhook: &'a Webhook<'a>,
+    object: Option<&dyn AnyResource>,
+) -> Result<Option<Invocation<'a>>, Status> {
+    let Some(kind) = matching::wanted_kind(&webhook.criteria, attributes, object)? else { return Ok(None) };
+    let invocation = Invocation { webhook, kind };
+    let is_meant = matches_conditions(attributes, &invocation, object).await?;
+    Ok(is_meant.then_some(invocation))
+}
+
+/// Whether all match conditions hold. If that cannot be told, the failure policy decides.
+async fn matches_conditions(
+    attributes: &Attributes<'_>,
     invocation: &Invocation<'_>,
-    _object: Option<&dyn AnyResource>,
+    object: Option<&dyn AnyResource>,
 ) -> Result<bool, Status> {
     let webhook = invocation.webhook;
     if webhook.conditions.is_empty() {
         return Ok(true);
     }
-    if webhook.ignores_failures {
-        return Ok(false);
+    let scene = Scene::of(attributes, &invocation.kind, object).await?;
+    let answers = Answers::new(attributes);
+    let verdict = answers.settle(|| webhook.conditions.hold(&Evaluator::new(&scene, &answers))).await;
+    match verdict {
+        Ok(is_meant) => Ok(is_meant),
+        Err(_) if webhook.ignores_failures => Ok(false),
+        Err(why) => Err(attributes.forbid(why)),
     }
-    let why = "match conditions (CEL) are not evaluated by this server";
-    Err(Status::internal(format!("failed calling webhook {:?}: {why}", webhook.name)))
 }

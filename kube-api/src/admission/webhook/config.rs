@@ -1,33 +1,33 @@
 //! Mutating and validating webhooks as one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use coracle_core::{GroupResource, Resource, World};
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
-    ValidatingWebhookConfiguration, WebhookClientConfig,
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
+    WebhookClientConfig,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::super::expression::{Cache, Conditions};
+use super::super::matching::{Criteria, Rule};
 
 /// Source: `admissionregistration/v1` defaults.
 const TIMEOUT_SECONDS: i32 = 10;
 
 /// A webhook as it is configured, with the defaults of what is left out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Webhook<'a> {
     pub(super) configuration: &'a str,
     pub(super) index: usize,
     pub(super) name: &'a str,
     pub(super) client: &'a WebhookClientConfig,
-    pub(super) rules: &'a [RuleWithOperations],
+    pub(super) criteria: Criteria<'a>,
     pub(super) ignores_failures: bool,
-    pub(super) matches_equivalents: bool,
-    pub(super) namespaces: Option<&'a LabelSelector>,
-    pub(super) objects: Option<&'a LabelSelector>,
     pub(super) side_effects: &'a str,
     pub(super) timeout: Duration,
     pub(super) review_versions: &'a [String],
-    pub(super) conditions: &'a [MatchCondition],
+    pub(super) conditions: Arc<Conditions>,
     /// Whether it wants to be called again after later changes. Mutating webhooks only.
     pub(super) reinvokes: bool,
 }
@@ -39,15 +39,30 @@ impl Webhook<'_> {
     }
 }
 
+/// The conditions of all webhooks of a configuration.
+pub(super) type Compiled = Cache<Vec<Arc<Conditions>>>;
+
 /// A configuration of several webhooks.
 pub(super) trait Configuration: Resource {
     fn webhooks(&self) -> Vec<Webhook<'_>>;
+    fn conditions(&self) -> Vec<&[MatchCondition]>;
 }
 
 /// The webhooks of all configurations, by the configurations' names.
-pub(super) fn configured<C: Configuration>(world: &World) -> Vec<Webhook<'_>> {
+pub(super) fn configured<'w, C: Configuration>(world: &'w World, compiled: &Compiled) -> Vec<Webhook<'w>> {
     let objects = world.objects(&GroupResource::of::<C>());
-    objects.filter_map(|object| object.get::<C>()).flat_map(Configuration::webhooks).collect()
+    let webhooks = objects.filter_map(|object| {
+        let configuration = object.get::<C>()?;
+        let mut webhooks = configuration.webhooks();
+        let sources = configuration.conditions();
+        if sources.iter().any(|conditions| !conditions.is_empty()) {
+            let compile = |source: &[MatchCondition]| Arc::new(Conditions::compile(source, false));
+            let compiled = compiled.get(object, || sources.into_iter().map(compile).collect());
+            webhooks.iter_mut().zip(&*compiled).for_each(|(webhook, it)| webhook.conditions = it.clone());
+        }
+        Some(webhooks)
+    });
+    webhooks.flatten().collect()
 }
 
 /// The two types have the same fields, but for one.
@@ -59,17 +74,20 @@ macro_rules! webhook {
             index: $index,
             name: &webhook.name,
             client: &webhook.client_config,
-            rules: webhook.rules.as_deref().unwrap_or_default(),
+            criteria: Criteria {
+                rules: webhook.rules.iter().flatten().map(Rule::from).collect(),
+                matches_equivalents: webhook.match_policy.as_deref() != Some("Exact"),
+                namespaces: webhook.namespace_selector.as_ref(),
+                objects: webhook.object_selector.as_ref(),
+                ..Criteria::default()
+            },
             ignores_failures: webhook.failure_policy.as_deref() == Some("Ignore"),
-            matches_equivalents: webhook.match_policy.as_deref() != Some("Exact"),
-            namespaces: webhook.namespace_selector.as_ref(),
-            objects: webhook.object_selector.as_ref(),
             side_effects: &webhook.side_effects,
             timeout: Duration::from_secs(
                 u64::try_from(webhook.timeout_seconds.unwrap_or(TIMEOUT_SECONDS)).unwrap_or_default(),
             ),
             review_versions: &webhook.admission_review_versions,
-            conditions: webhook.match_conditions.as_deref().unwrap_or_default(),
+            conditions: Arc::default(),
             reinvokes: $reinvokes,
         }
     }};
@@ -81,11 +99,21 @@ impl Configuration for MutatingWebhookConfiguration {
         let webhooks = self.webhooks.iter().flatten().enumerate();
         webhooks.map(|(index, webhook)| webhook!(self, index, webhook, reinvokes(webhook))).collect()
     }
+
+    fn conditions(&self) -> Vec<&[MatchCondition]> {
+        let webhooks = self.webhooks.iter().flatten();
+        webhooks.map(|webhook| webhook.match_conditions.as_deref().unwrap_or_default()).collect()
+    }
 }
 
 impl Configuration for ValidatingWebhookConfiguration {
     fn webhooks(&self) -> Vec<Webhook<'_>> {
         let webhooks = self.webhooks.iter().flatten().enumerate();
         webhooks.map(|(index, webhook): (usize, &ValidatingWebhook)| webhook!(self, index, webhook, false)).collect()
+    }
+
+    fn conditions(&self) -> Vec<&[MatchCondition]> {
+        let webhooks = self.webhooks.iter().flatten();
+        webhooks.map(|webhook| webhook.match_conditions.as_deref().unwrap_or_default()).collect()
     }
 }

@@ -6,20 +6,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `config` | both kinds of webhooks as one |
-//! | `matching` | which webhooks a request concerns, and in which version they want it |
 //! | `review` | the AdmissionReview: question and answer |
-//! | `call` | one webhook called: dry run, failure policy, refusals |
-//! | `versions` | the object in the version that a webhook wants, and back |
+//! | `call` | one webhook called: match conditions, dry run, failure policy, refusals |
 //!
 //! Source: apiserver `pkg/admission/plugin/webhook`.
 
 mod call;
 mod config;
-mod matching;
-mod review;
-mod versions;
-
-use std::collections::BTreeSet;
+pub(super) mod review;
 
 use async_trait::async_trait;
 use coracle_core::{AnyResource, GroupResource, Status, patch};
@@ -27,37 +21,19 @@ use futures::future::join_all;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use serde_json::Value;
 
-use self::call::{Failure, Round, invoke};
-use self::config::configured;
-use self::matching::{Invocation, is_exempt, should_call};
+use self::call::{Failure, Invocation, Round, invoke, should_call};
+use self::config::{Compiled, configured};
 use self::review::Phase;
-use super::{Admission, Attributes, Operation};
+use super::matching::is_exempt;
+use super::{Admission, Attributes, Operation, versions};
 
 /// Webhooks that may change the object, one after another. For deletes and connects they may only refuse.
-#[derive(Clone, Copy, Debug)]
-pub struct MutatingWebhooks;
+#[derive(Debug, Default)]
+pub struct MutatingWebhooks(Compiled);
 
 /// Webhooks that may refuse, all at once.
-#[derive(Clone, Copy, Debug)]
-pub struct ValidatingWebhooks;
-
-/// What is remembered between the two rounds of mutating webhooks. Source: `mutating/reinvocationcontext.go`.
 #[derive(Debug, Default)]
-pub(crate) struct Reinvocation {
-    is_second_round: bool,
-    /// Webhooks that were called, and may be again.
-    called: BTreeSet<String>,
-    /// Webhooks to call again, because the object has changed since.
-    again: BTreeSet<String>,
-    /// The object after the webhooks of the first round.
-    output: Option<Value>,
-}
-
-impl Reinvocation {
-    fn require(&mut self) {
-        self.again.append(&mut self.called);
-    }
-}
+pub struct ValidatingWebhooks(Compiled);
 
 #[async_trait]
 impl Admission for MutatingWebhooks {
@@ -70,47 +46,33 @@ impl Admission for MutatingWebhooks {
     }
 
     async fn admit(&self, attributes: &Attributes<'_>, object: &mut dyn AnyResource) -> Result<(), Status> {
-        let webhooks = configured::<MutatingWebhookConfiguration>(attributes.world);
-        let is_second_round = attributes.notes.with_webhooks(|memory| memory.is_second_round);
-        if is_second_round {
-            let now = versions::plain(object)?;
-            attributes.notes.with_webhooks(|memory| {
-                if memory.output.as_ref().is_some_and(|output| *output != now) {
-                    memory.require();
-                }
-            });
-        }
+        let webhooks = configured::<MutatingWebhookConfiguration>(attributes.world, &self.0);
+        let memory = &attributes.notes.webhooks;
+        memory.begin(|| versions::plain(object))?;
         for (index, webhook) in webhooks.iter().enumerate() {
             let Some(invocation) = should_call(attributes, webhook, Some(&*object)).await? else { continue };
             let uid = webhook.uid();
-            if is_second_round && !attributes.notes.with_webhooks(|memory| memory.again.remove(&uid)) {
+            if !memory.may_call(&uid) {
                 continue;
             }
-            let round = Round { number: u8::from(is_second_round), index };
+            let round = Round { number: u8::from(memory.is_second_round()), index };
             if mutate(attributes, &invocation, object, round).await? {
-                attributes.notes.with_webhooks(Reinvocation::require);
+                memory.changed();
                 attributes.notes.ask_again();
             }
             if webhook.reinvokes {
-                attributes.notes.with_webhooks(|memory| memory.called.insert(uid));
+                memory.called(uid);
             }
         }
-        let may_be_called_again = attributes.notes.with_webhooks(|memory| {
-            memory.is_second_round = true;
-            !memory.called.is_empty()
-        });
-        if may_be_called_again {
-            let output = versions::plain(object)?;
-            attributes.notes.with_webhooks(|memory| memory.output = Some(output));
-        }
-        Ok(())
+        memory.end(|| versions::plain(object))
     }
 
     async fn review(&self, attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> Result<(), Status> {
         if !matches!(attributes.operation, Operation::Delete | Operation::Connect) {
             return Ok(());
         }
-        for (index, webhook) in configured::<MutatingWebhookConfiguration>(attributes.world).iter().enumerate() {
+        for (index, webhook) in configured::<MutatingWebhookConfiguration>(attributes.world, &self.0).iter().enumerate()
+        {
             let Some(invocation) = should_call(attributes, webhook, object).await? else { continue };
             let round = Round { number: 0, index };
             let answer = invoke(attributes, &invocation, object, Phase::Mutating).await;
@@ -134,7 +96,7 @@ async fn mutate(
     round: Round,
 ) -> Result<bool, Status> {
     let webhook = invocation.webhook;
-    let before = versions::outgoing(attributes, invocation, object).await?;
+    let before = versions::outgoing(attributes, &invocation.kind, object).await?;
     let answer = call::invoke_with(attributes, invocation, Some(before.clone()), Phase::Mutating).await;
     let Some(answer) = call::settle(attributes, webhook, Phase::Mutating, round, answer)? else { return Ok(false) };
     if answer.patch.is_empty() {
@@ -152,7 +114,7 @@ async fn mutate(
     patch::json(&mut after, &operations).map_err(Status::internal)?;
     let changed = before != after;
     if changed {
-        versions::incoming(attributes, invocation, after, object).await?;
+        versions::incoming(attributes, &invocation.kind, after, object).await?;
     }
     attributes.notes.annotate(
         &format!("mutation.webhook.admission.k8s.io/round_{}_index_{}", round.number, round.index),
@@ -173,7 +135,7 @@ impl Admission for ValidatingWebhooks {
     }
 
     async fn review(&self, attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> Result<(), Status> {
-        let webhooks = configured::<ValidatingWebhookConfiguration>(attributes.world);
+        let webhooks = configured::<ValidatingWebhookConfiguration>(attributes.world, &self.0);
         let mut invocations = Vec::new();
         for (index, webhook) in webhooks.iter().enumerate() {
             invocations.extend(should_call(attributes, webhook, object).await?.map(|invocation| (index, invocation)));

@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::matching::operation_word;
 use super::super::{Attributes, Operation};
-use super::matching::{Invocation, operation_word};
+use super::call::Invocation;
 
 /// Which of the two kinds of webhooks is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +70,25 @@ pub(super) fn question(
     uid: &str,
     (object, old, name): (Option<Value>, Option<Value>, &str),
 ) -> Value {
-    let (asked, wanted, target) = (attributes.kind, &*invocation.kind, attributes.target);
+    let mut request = request(attributes, &invocation.kind, name);
+    if let Some(fields) = request.as_object_mut() {
+        fields.insert("uid".to_owned(), uid.into());
+        fields.insert("object".to_owned(), object.unwrap_or_default());
+        fields.insert("oldObject".to_owned(), old.unwrap_or_default());
+    }
+    json!({"kind": "AdmissionReview", "apiVersion": format!("admission.k8s.io/{version}"), "request": request})
+}
+
+/// What is asked, apart from the objects.
+pub(in super::super) fn request(attributes: &Attributes<'_>, wanted: &Kind, name: &str) -> Value {
+    let (asked, target) = (attributes.kind, attributes.target);
     let mut request = json!({
-        "uid": uid,
         "kind": body_kind(wanted, &target.subresource),
         "resource": {"group": wanted.group, "version": wanted.version, "resource": wanted.plural},
         "requestKind": body_kind(asked, &target.subresource),
         "requestResource": {"group": asked.group, "version": asked.version, "resource": asked.plural},
         "operation": operation_word(attributes.operation),
         "userInfo": user_info(attributes),
-        "object": object,
-        "oldObject": old,
         "dryRun": attributes.options.dry_run,
         "options": options(attributes),
     });
@@ -94,7 +103,7 @@ pub(super) fn question(
     set("namespace", if is_namespace { name } else { &target.namespace });
     set("subResource", &target.subresource);
     set("requestSubResource", &target.subresource);
-    json!({"kind": "AdmissionReview", "apiVersion": format!("admission.k8s.io/{version}"), "request": request})
+    request
 }
 
 /// The kind of the object: that of the resource, unless its subresource has another.
@@ -146,7 +155,7 @@ fn options(attributes: &Attributes<'_>) -> Value {
 }
 
 /// The name of what the request is about: the path's, or that of an object that has one already.
-pub(super) fn name_of(attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> String {
+pub(in super::super) fn name_of(attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> String {
     if !attributes.target.name.is_empty() {
         return attributes.target.name.clone().into_owned();
     }

@@ -5,6 +5,11 @@ use crate::cel::cost::Cost;
 use crate::cel::{Error, Value};
 
 pub(super) const ROWS: &[Row] = &[
+    // Source: apiserver `library/jsonpatch.go`.
+    ("jsonpatch.escapeKey", &["(string) string"], Cost::Walk(1.0), |call| match call.args {
+        [Value::String(text)] => Ok(text.replace('~', "~0").replace('/', "~1").into()),
+        _ => Err(Error::no_such_overload()),
+    }),
     (
         "size",
         &[

@@ -1,4 +1,4 @@
-//! The object in the version that a webhook wants, and what the webhook made of it.
+//! The object in the version that a webhook or a policy wants, and what it made of it.
 
 use coracle_core::rules;
 use coracle_core::{AnyResource, Codec, Kind, Object, Status, convert};
@@ -8,15 +8,14 @@ use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use serde_json::Value;
 
-use super::super::{Attributes, Operation};
-use super::matching::Invocation;
+use super::{Attributes, Operation};
 
 /// The object as it is kept, for comparisons.
 pub(super) fn plain(object: &dyn AnyResource) -> Result<Value, Status> {
     parse(&object.encode().map_err(Status::internal)?)
 }
 
-fn parse(json: &[u8]) -> Result<Value, Status> {
+pub(super) fn parse(json: &[u8]) -> Result<Value, Status> {
     serde_json::from_slice(json).map_err(Status::internal)
 }
 
@@ -27,13 +26,13 @@ fn own_body<'a>(kind: &'a Kind, subresource: &str) -> Option<&'a str> {
     (!is_whole).then_some(&*body.2)
 }
 
-/// The object in the version that a webhook wants.
+/// The object in the version that is wanted.
 pub(super) async fn outgoing(
     attributes: &Attributes<'_>,
-    invocation: &Invocation<'_>,
+    wanted: &Kind,
     object: &dyn AnyResource,
 ) -> Result<Value, Status> {
-    let mut json = served(attributes, invocation, plain(object)?).await?;
+    let mut json = served(attributes, wanted, plain(object)?).await?;
     // The server's own fields are set after mutation, as far as clients can tell. Connects have no metadata at all.
     if attributes.operation == Operation::Connect {
         remove(&mut json, &["metadata"]);
@@ -41,25 +40,25 @@ pub(super) async fn outgoing(
     Ok(json)
 }
 
-/// The version before the change in the version that a webhook wants.
-pub(super) async fn outgoing_old(
-    attributes: &Attributes<'_>,
-    invocation: &Invocation<'_>,
-    old: &Object,
-) -> Result<Value, Status> {
-    served(attributes, invocation, parse(&old.json())?).await
+/// The version before the change in the version that is wanted.
+pub(super) async fn outgoing_old(attributes: &Attributes<'_>, wanted: &Kind, old: &Object) -> Result<Value, Status> {
+    served(attributes, wanted, parse(&old.json())?).await
 }
 
-async fn served(attributes: &Attributes<'_>, invocation: &Invocation<'_>, mut json: Value) -> Result<Value, Status> {
+async fn served(attributes: &Attributes<'_>, wanted: &Kind, json: Value) -> Result<Value, Status> {
     if own_body(attributes.kind, &attributes.target.subresource).is_some() {
         return Ok(json);
     }
-    let kind = &invocation.kind;
-    if crate::custom::needs_webhook(kind) {
+    in_version(attributes, wanted, json).await
+}
+
+/// A kept object in a version.
+pub(super) async fn in_version(attributes: &Attributes<'_>, wanted: &Kind, mut json: Value) -> Result<Value, Status> {
+    if crate::custom::needs_webhook(wanted) {
         let converter = crate::custom::Converter::new(attributes.outbound, attributes.entropy, attributes.world);
-        json = converter.convert(kind, vec![json]).await?.pop().unwrap_or_default();
+        json = converter.convert(wanted, vec![json]).await?.pop().unwrap_or_default();
     }
-    convert::from_storage(kind, &mut json);
+    convert::from_storage(wanted, &mut json);
     Ok(json)
 }
 
@@ -68,10 +67,10 @@ fn remove(json: &mut Value, names: &[&str]) {
     fields.into_iter().for_each(|fields| names.iter().for_each(|name| drop(fields.remove(*name))));
 }
 
-/// Takes in what a webhook made of the object: defaults are filled in, the server's own fields stay as they were.
+/// Takes in what was made of the object: defaults are filled in, the server's own fields stay as they were.
 pub(super) async fn incoming(
     attributes: &Attributes<'_>,
-    invocation: &Invocation<'_>,
+    wanted: &Kind,
     mut json: Value,
     object: &mut dyn AnyResource,
 ) -> Result<(), Status> {
@@ -81,15 +80,15 @@ pub(super) async fn incoming(
     let codec = match own_body(kind, &attributes.target.subresource) {
         Some(body) => body_codec(body)?,
         None => {
-            if let Some(custom) = &invocation.kind.custom {
+            if let Some(custom) = &wanted.custom {
                 custom.complete(&mut json);
             }
-            if crate::custom::needs_webhook(&invocation.kind) && invocation.kind.version != kind.version {
+            if crate::custom::needs_webhook(wanted) && wanted.version != kind.version {
                 let converter =
                     crate::custom::Converter::new(attributes.outbound, attributes.entropy, attributes.world);
                 json = converter.convert(kind, vec![json]).await?.pop().unwrap_or_default();
             } else {
-                convert::to_storage(&invocation.kind, &mut json);
+                convert::to_storage(wanted, &mut json);
             }
             kept.codec
         }
