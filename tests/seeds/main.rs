@@ -18,7 +18,7 @@ use coracle::core::Entropy;
 use coracle::simulation::{Failure, Report, Simulation, Trouble};
 
 /// Seeds of a usual test run: what an unoptimized build manages in a minute or two.
-const USUAL: Range<u64> = if cfg!(debug_assertions) { 0..200 } else { 0..1_000 };
+const USUAL: Range<u64> = if cfg!(debug_assertions) { 0..100 } else { 0..1_000 };
 
 fn run(seed: u64) -> Result<Report, Failure> {
     let chance = Entropy::seeded(seed ^ 0x6e6f_6465);
