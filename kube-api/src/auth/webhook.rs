@@ -138,15 +138,12 @@ impl<A: Clone> Asked<A> {
     }
 
     /// The answer to a review, new or remembered by its key. Failures are told in the log and not remembered.
-    async fn ask<R: Resource + Serialize + DeserializeOwned>(
+    async fn ask<R: Resource + Serialize + DeserializeOwned + Sync>(
         &self,
         key: &[u8],
         review: &R,
         read: impl FnOnce(R) -> (A, SignedDuration) + Send,
-    ) -> Result<A, ()>
-    where
-        R: Sync,
-    {
+    ) -> Result<A, ()> {
         let key = digest(&SHA256, key).as_ref().to_vec();
         if let Some(answer) = self.recall(&key) {
             return Ok(answer);

@@ -16,6 +16,8 @@ pub(super) struct AddressPool {
     /// How many were ever given: beyond them all are free.
     fresh: u32,
     returned: BTreeSet<u32>,
+    /// The one that was last given again.
+    last: u32,
     /// Taken from outside, such as by a pod found again after a restart.
     reserved: BTreeSet<u32>,
 }
@@ -30,14 +32,12 @@ impl AddressPool {
     }
 
     fn range(first: u32, count: u32) -> Self {
-        Self { first, count, fresh: 0, returned: BTreeSet::new(), reserved: BTreeSet::new() }
+        Self { first, count, fresh: 0, returned: BTreeSet::new(), last: 0, reserved: BTreeSet::new() }
     }
 
-    /// The lowest address given back, or the next fresh one; `None` if all are in use.
+    /// The next fresh address, or when there is none the next one given back; `None` if all are in use. Goes round, since an
+    /// address may still have connections that wind down when it comes back.
     pub(super) fn take(&mut self) -> Option<Ipv4Addr> {
-        if let Some(returned) = self.returned.pop_first() {
-            return Some(Ipv4Addr::from_bits(returned));
-        }
         while self.fresh < self.count {
             let address = self.first + self.fresh;
             self.fresh += 1;
@@ -45,7 +45,10 @@ impl AddressPool {
                 return Some(Ipv4Addr::from_bits(address));
             }
         }
-        None
+        let further = self.returned.range(self.last + 1..).next();
+        self.last = further.or_else(|| self.returned.first()).copied()?;
+        self.returned.remove(&self.last);
+        Some(Ipv4Addr::from_bits(self.last))
     }
 
     /// Marks one as taken that this pool did not give.
@@ -129,7 +132,21 @@ mod tests {
         pool.reserve(Ipv4Addr::new(10, 0, 0, 1));
         assert_eq!(pool.take(), Some(Ipv4Addr::new(10, 0, 0, 2)));
         pool.give_back(Ipv4Addr::new(10, 0, 0, 1));
-        assert_eq!(pool.take(), Some(Ipv4Addr::new(10, 0, 0, 1)));
+        let rest: Vec<_> = std::iter::from_fn(|| pool.take()).map(|address| address.octets()[3]).collect();
+        assert_eq!(rest, [3, 4, 5, 6, 1]);
+    }
+
+    #[test]
+    fn addresses_given_back_go_round() {
+        let mut pool = AddressPool::network(Ipv4Addr::new(10, 0, 0, 0), 29);
+        let all: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        let mut given = Vec::new();
+        for address in [all[2], all[0], all[2]] {
+            pool.give_back(address);
+            pool.give_back(all[4]);
+            given.push(pool.take().unwrap().octets()[3]);
+        }
+        assert_eq!(given, [3, 5, 1]);
     }
 
     #[test]

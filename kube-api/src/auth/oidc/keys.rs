@@ -85,16 +85,17 @@ impl Keys {
     async fn fetch(&self) -> Result<Vec<Key>, String> {
         let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let configuration = self.get(&url).await?;
-        if configuration["issuer"] != self.issuer.as_str() {
-            let said = &configuration["issuer"];
+        let said = configuration.get("issuer").unwrap_or(&Value::Null);
+        if *said != self.issuer {
             return Err(format!(
                 "oidc: issuer did not match the issuer returned by provider, expected {:?} got {said}",
                 self.issuer
             ));
         }
-        let url = configuration["jwks_uri"].as_str().ok_or("oidc: the provider names no jwks_uri")?;
+        let url =
+            configuration.get("jwks_uri").and_then(Value::as_str).ok_or("oidc: the provider names no jwks_uri")?;
         let keys = self.get(url).await?;
-        Ok(keys["keys"].as_array().into_iter().flatten().filter_map(Key::read).collect())
+        Ok(keys.get("keys").and_then(Value::as_array).into_iter().flatten().filter_map(Key::read).collect())
     }
 
     async fn get(&self, url: &str) -> Result<Value, String> {
