@@ -60,7 +60,7 @@ async fn answered(requests: &Api<CertificateSigningRequest>, name: &str, kind: &
 
 /// The cluster as the holder of a certificate (base64) and its key.
 async fn holder(cluster: &Cluster, certificate: &Value, key: &KeyPair) -> Client {
-    let path = std::env::temp_dir().join(format!("coracle-certificates-{}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("coracle-certificates-{}", cluster.address().unwrap().port()));
     cluster.write_kubeconfig(&path).unwrap();
     let mut kubeconfig = Kubeconfig::read_from(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
