@@ -3,6 +3,7 @@
 
 mod access;
 mod admission;
+mod any_body;
 mod audit;
 mod bad_inputs;
 mod custom;
