@@ -1,20 +1,19 @@
 //! The sentence that makes a cluster: each word replaces or adds one part, `start` wires them.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use coracle_api::aggregation::{self, Aggregation};
 use coracle_api::audit::Audit;
-use coracle_api::auth::{AccessWebhook, Auth, Oidc, OidcSettings, TokenWebhook};
+use coracle_api::auth::{Auth, OidcSettings};
 use coracle_api::http::ApiServer;
 use coracle_api::http::in_flight::InFlight;
 use coracle_api::openapi::Published;
 use coracle_api::outbound::{Hook, InProcess, Network, Outbound};
 use coracle_api::pipeline::collection_prefix;
-use coracle_api::{Admission, Ledger, Pipeline, Settings};
+use coracle_api::{Admission, Ledger, Pipeline, Settings, admission};
 use coracle_controllers::builtin::Options;
 use coracle_controllers::cloud::{self, AutoscalerSettings};
 use coracle_controllers::persistent_volume::{Provisioning, Reclaiming};
@@ -22,7 +21,7 @@ use coracle_controllers::{Cloud, Controller, ErasedController, Provisioner, eras
 use coracle_core::{Clock, Entropy, Gateway, GroupResource, Kinds, Metrics};
 use coracle_node::agent::{Node, Router};
 use coracle_node::volumes::TokenSource;
-use coracle_sched::{DEFAULT_SCHEDULER, Framework, Scheduler};
+use coracle_sched::{DEFAULT_SCHEDULER, Scheduler};
 use coracle_store::{Encrypted, KeyRange, Memory, SealingKey, Store};
 use k8s_openapi::api::core;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -33,12 +32,13 @@ use crate::clock::{SystemClock, VirtualClock};
 use crate::cluster::Cluster;
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::identity::Identity;
 use crate::kinds::{self, CustomKind};
 use crate::local_volumes::LocalVolumes;
 use crate::machines::Machines;
 use crate::metrics::Numbers;
 use crate::parts::Parts;
-use crate::scheduling::{self, SharedSnapshot};
+use crate::scheduling;
 use crate::serving::Door;
 use crate::streams::Streams;
 use crate::tokens::ClusterTokens;
@@ -65,9 +65,7 @@ pub struct Builder {
     in_flight: InFlight,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
-    oidc: Vec<OidcSettings>,
-    token_webhook: Option<Hook>,
-    access_webhook: Option<Hook>,
+    identity: Identity,
     calls: InProcess,
     provisioners: Vec<Arc<dyn Provisioner>>,
     local_volumes: bool,
@@ -114,9 +112,7 @@ impl Default for Builder {
             in_flight: InFlight::default(),
             keys: None,
             audit: None,
-            oidc: Vec::new(),
-            token_webhook: None,
-            access_webhook: None,
+            identity: Identity::default(),
             calls: InProcess::default(),
             provisioners: Vec::new(),
             local_volumes: false,
@@ -312,21 +308,21 @@ impl Builder {
     /// Believes ID tokens of an OpenID Connect provider too; may be said for several. Default: none.
     #[must_use]
     pub fn oidc(mut self, provider: OidcSettings) -> Self {
-        self.oidc.push(provider);
+        self.identity.providers.push(provider);
         self
     }
 
     /// Asks a webhook (TokenReview) whose the bearer tokens are that nothing else knows. Default: none.
     #[must_use]
     pub fn token_webhook(mut self, hook: Hook) -> Self {
-        self.token_webhook = Some(hook);
+        self.identity.tokens = Some(hook);
         self
     }
 
     /// Asks a webhook (SubjectAccessReview) about what roles and bindings do not allow. Default: none.
     #[must_use]
     pub fn access_webhook(mut self, hook: Hook) -> Self {
-        self.access_webhook = Some(hook);
+        self.identity.access = Some(hook);
         self
     }
 
@@ -353,12 +349,7 @@ impl Builder {
             None => None,
         };
         let entropy = Arc::new(Entropy::seeded(self.seed.unwrap_or_else(rand::random)));
-        let mut admission = match &door {
-            Some(_) => coracle_api::admission::serving(entropy.clone()),
-            None => coracle_api::admission::builtin(),
-        };
-        admission.retain(|plugin| !self.left_out.contains(&plugin.name()));
-        admission.extend(self.admission);
+        let admission = admission_chain(door.is_some(), &entropy, &self.left_out, self.admission);
         let store = match self.sealed {
             Some(sealed) => sealed.seal(self.store).await?,
             None => self.store,
@@ -373,17 +364,7 @@ impl Builder {
             network = network.with_identity(door.front_proxy(&*clock).map_err(Error::Serve)?);
         }
         let outbound: Arc<dyn Outbound> = Arc::new(self.calls.others(Arc::new(network)));
-        for provider in self.oidc {
-            let oidc = Oidc::new(provider, outbound.clone(), clock.clone()).map_err(io::Error::other);
-            auth = auth.with_authenticator(Arc::new(oidc.map_err(Error::Serve)?));
-        }
-        if let Some(hook) = self.token_webhook {
-            let webhook = TokenWebhook::new(hook, outbound.clone(), clock.clone());
-            auth = auth.with_authenticator(Arc::new(webhook));
-        }
-        if let Some(hook) = self.access_webhook {
-            auth = auth.with_authorizer(Arc::new(AccessWebhook::new(hook, outbound.clone(), clock.clone())));
-        }
+        let auth = self.identity.join(auth, &outbound, &clock).map_err(Error::Serve)?;
         let settings = Settings { clock, entropy: entropy.clone(), admission };
         let pipeline = Pipeline::new(ledger, settings).with_auth(auth.clone()).with_outbound(outbound.clone());
         let pipeline = Arc::new(pipeline);
@@ -414,10 +395,7 @@ impl Builder {
         );
         let mut controllers = self.controllers;
         if self.builtin_controllers {
-            let root_ca = door.as_ref().map(Door::root_ca);
-            let options = Options { root_ca, metrics: Some(metrics.clone()), ..Options::default() };
-            controllers.extend(coracle_controllers::builtin(options));
-            controllers.extend(door.iter().flat_map(|door| certificates::controllers(door.authority())));
+            controllers.extend(builtin_controllers(door.as_ref(), &metrics));
         }
         if !self.provisioners.is_empty() {
             controllers.push(erase(Provisioning::new(self.provisioners.clone())));
@@ -428,18 +406,7 @@ impl Builder {
             controllers.extend(cloud::controllers(&cloud, crate::cloud::what_if(), self.autoscaler));
         }
         let driver = Driver::start(controllers, &gateway, &parts.deciders);
-        let mut schedulers = self.schedulers;
-        if !schedulers.iter().any(|(name, _)| name == DEFAULT_SCHEDULER) {
-            schedulers.push((DEFAULT_SCHEDULER.to_owned(), Box::new(Framework::new(entropy.next()))));
-        }
-        let mut snapshot = SharedSnapshot::default();
-        for (name, scheduler) in schedulers {
-            let own = SharedSnapshot::default();
-            if name == DEFAULT_SCHEDULER {
-                snapshot = own.clone();
-            }
-            parts.deciders.spawn(scheduling::run(name, scheduler, gateway.clone(), own));
-        }
+        let snapshot = scheduling::start(self.schedulers, &gateway, &parts.deciders);
         let mut nodes = self.nodes;
         if let Some(tokens) = tokens {
             nodes = nodes.into_iter().map(|node| node.tokens_by_default(tokens.clone())).collect();
@@ -465,6 +432,26 @@ impl Builder {
         let served = door.map(|door| door.serve(server.clone())).transpose().map_err(Error::Serve)?;
         Ok(Cluster { pipeline, driver, router, machines, snapshot, server, served, parts })
     }
+}
+
+/// The built-in plugins but for those left out, then the embedder's.
+fn admission_chain(
+    serves: bool,
+    entropy: &Arc<Entropy>,
+    left_out: &[&str],
+    own: Vec<Box<dyn Admission>>,
+) -> Vec<Box<dyn Admission>> {
+    let builtin = if serves { admission::serving(entropy.clone()) } else { admission::builtin() };
+    builtin.into_iter().filter(|plugin| !left_out.contains(&plugin.name())).chain(own).collect()
+}
+
+/// The controllers that every cluster has; one that serves also signs certificates.
+fn builtin_controllers(door: Option<&Door>, metrics: &Arc<dyn Metrics>) -> Vec<Box<dyn ErasedController>> {
+    let root_ca = door.map(Door::root_ca);
+    let options = Options { root_ca, metrics: Some(metrics.clone()), ..Options::default() };
+    let mut controllers = coracle_controllers::builtin(options);
+    controllers.extend(door.into_iter().flat_map(|door| certificates::controllers(door.authority())));
+    controllers
 }
 
 /// What everything else stands on: the way from the store to the world, and from happenings to Events.

@@ -18,6 +18,7 @@
 //! | `metrics` | numbers for Prometheus |
 //! | `driver` | runs controllers: queues, retries, back-off |
 //! | `scheduling` | runs the scheduler |
+//! | `identity` | others who tell who asks and what they may |
 //! | `serving`, `streams` | the cluster on a socket; logs and commands of its pods |
 //! | `certificates` | who signs CertificateSigningRequests |
 //! | [`kinds`] | custom kinds from Rust types |
@@ -35,6 +36,7 @@ mod cloud;
 mod cluster;
 mod driver;
 mod error;
+mod identity;
 pub mod kinds;
 mod local_volumes;
 mod machines;

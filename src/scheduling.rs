@@ -8,12 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coracle_core::volume::{SELECTED_NODE, selected_node};
 use coracle_core::{Event, Gateway, Happening, Lagged, ObjectRef, Request, Severity, Status, Target};
-use coracle_sched::{Decision, PodInfo, Queue, Scheduler, Snapshot, Unschedulable, VOLUME_BINDING, open_claims};
+use coracle_sched::{
+    DEFAULT_SCHEDULER, Decision, Framework, PodInfo, Queue, Scheduler, Snapshot, Unschedulable, VOLUME_BINDING,
+    open_claims,
+};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodCondition};
 use tokio::time::Instant;
 
 use crate::driver::{delay_until, until};
+use crate::parts::Group;
 
 /// Pods that are decided about before the decisions are committed.
 const ROUND_MAX: usize = 256;
@@ -23,6 +27,27 @@ const CHANGES_MAX: usize = 4_096;
 /// The scheduler's own view of the cluster, shared with whoever asks it to explain itself.
 pub(crate) type SharedSnapshot = Arc<Mutex<Snapshot>>;
 
+/// Starts schedulers, each for the pods that name it; the default one too if it is not among them. Gives the default's snapshot.
+pub(crate) fn start(
+    mut schedulers: Vec<(String, Box<dyn Scheduler>)>,
+    gateway: &Arc<dyn Gateway>,
+    group: &Group,
+) -> SharedSnapshot {
+    if !schedulers.iter().any(|(name, _)| name == DEFAULT_SCHEDULER) {
+        let framework = Framework::new(gateway.entropy().next());
+        schedulers.push((DEFAULT_SCHEDULER.to_owned(), Box::new(framework)));
+    }
+    let mut snapshot = SharedSnapshot::default();
+    for (name, scheduler) in schedulers {
+        let own = SharedSnapshot::default();
+        if name == DEFAULT_SCHEDULER {
+            snapshot = own.clone();
+        }
+        group.spawn(run(name, scheduler, gateway.clone(), own));
+    }
+    snapshot
+}
+
 /// Runs a scheduler for the pods that name it, as long as the cluster lives.
 pub(crate) async fn run(
     name: String,
@@ -30,8 +55,7 @@ pub(crate) async fn run(
     gateway: Arc<dyn Gateway>,
     snapshot: SharedSnapshot,
 ) {
-    let reporter: &'static str =
-        if name == coracle_sched::DEFAULT_SCHEDULER { coracle_sched::DEFAULT_SCHEDULER } else { "scheduler" };
+    let reporter: &'static str = if name == DEFAULT_SCHEDULER { DEFAULT_SCHEDULER } else { "scheduler" };
     let queue = Queue::new(&name);
     let mut round = Round { name, reporter, scheduler, gateway, snapshot, queue, told: BTreeMap::new() };
     loop {

@@ -14,7 +14,7 @@ pub trait Sink: Send + Sync + 'static {
 }
 
 /// A file of one JSON record a line, as `--audit-log-path` writes. A request is answered when its record is written, as with
-/// upstream's default mode `blocking`: what the file cannot take is told to the program's log and counted as nothing else.
+/// upstream's default mode `blocking`: what the file cannot take is lost, and the program's log says so.
 pub struct LogFile {
     path: PathBuf,
     bytes_max: u64,

@@ -186,8 +186,10 @@ impl Pipeline {
 
     pub(super) async fn update_scale(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
         let existing = call.existing()?;
-        let wanted = order(body)?;
-        self.set_scale(call, &existing, wanted).await
+        let wanted: Scale = order(body)?;
+        let stale = super::create::revision_of(&wanted.metadata)
+            .map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
+        self.set_scale(call, &existing, wanted, stale).await
     }
 
     pub(super) async fn patch_scale(&self, call: &mut Call<'_>, wish: &Patch) -> Result<Prepared, Status> {
@@ -214,7 +216,8 @@ impl Pipeline {
         };
         patched.map_err(|error| call.refuse(&error))?;
         let wanted = serde_json::from_value(scale).map_err(|error| Status::bad_request(error.to_string()))?;
-        self.set_scale(call, &existing, wanted).await
+        // If another writer comes first, the patch is made again, of the newer scale.
+        self.set_scale(call, &existing, wanted, None).await
     }
 
     async fn set_scale(
@@ -222,6 +225,7 @@ impl Pipeline {
         call: &mut Call<'_>,
         existing: &Arc<Object>,
         mut wanted: Scale,
+        stale: Option<Status>,
     ) -> Result<Prepared, Status> {
         self.admit_scale(call, existing, &mut wanted).await?;
         let replicas = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);
@@ -235,8 +239,6 @@ impl Pipeline {
             return Err(Status::invalid(("autoscaling", "Scale"), &call.target.name, vec![cause]));
         }
         super::update::check_version(call, &wanted.metadata, existing)?;
-        let stale = super::create::revision_of(&wanted.metadata)
-            .map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
         let mut value = existing.value().duplicate();
         match &call.kind.custom {
             Some(custom) => value = crate::custom::set_replicas(custom, call.stored.codec, &*value, replicas)?,

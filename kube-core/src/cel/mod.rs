@@ -47,5 +47,6 @@ pub use library::{Attributes, Authorizer, Check, Decision, Opaque, Who};
 pub use program::{Environment, Outcome, PER_CALL_LIMIT, Program, Variable, compile};
 pub(crate) use shape::REQUEST_BYTES_MAX;
 pub use shape::{Field, Form, ListKind, Shape, escape};
+pub use syntax::is_keyword;
 pub use types::Type;
 pub use value::{Fields, Key, List, Map, Text, Value};

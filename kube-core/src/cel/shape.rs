@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Type;
+use super::{Type, is_keyword};
 
 /// What can be sent in one request, in bytes.
 pub(crate) const REQUEST_BYTES_MAX: u64 = 3 * 1024 * 1024;
@@ -150,35 +150,11 @@ impl Shape {
     }
 }
 
-const KEYWORDS: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
-
 /// The name by which expressions reach a property: `__dash__` for `-` and the like. `None` if there is none. Source: apiserver
 /// `pkg/cel/escaping.go`.
 #[must_use]
 pub fn escape(name: &str) -> Option<String> {
-    if KEYWORDS.contains(&name) {
+    if is_keyword(name) {
         return Some(format!("__{name}__"));
     }
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "_.-/".contains(it);

@@ -10,6 +10,7 @@ mod literal;
 mod macros;
 mod parser;
 
+pub use parser::is_keyword;
 pub(super) use parser::parse;
 
 use std::sync::Arc;

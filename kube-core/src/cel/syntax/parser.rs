@@ -5,6 +5,9 @@ use super::{Access, CODE_POINTS_MAX, Expr, HEIGHT_MAX, Kind, Mistake, literal, m
 
 const OPERAND: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, \
                        IDENTIFIER}";
+/// Words of the grammar.
+const WORDS: [&str; 4] = ["true", "false", "null", "in"];
+/// Words that are kept for the language to grow.
 const RESERVED: [&str; 17] = [
     "as",
     "break",
@@ -24,6 +27,12 @@ const RESERVED: [&str; 17] = [
     "void",
     "while",
 ];
+
+/// Whether the language keeps a name for itself, so that no identifier can have it.
+#[must_use]
+pub fn is_keyword(name: &str) -> bool {
+    WORDS.contains(&name) || RESERVED.contains(&name)
+}
 
 /// Binary operators from loose to tight; those of one row are left associative.
 const LEVELS: [&[(&str, &str)]; 5] = [

@@ -5,33 +5,9 @@ mod mutating;
 mod validating;
 
 use super::check::text;
+use crate::cel::is_keyword;
 use crate::field::{Errors, Path, format};
 use k8s_openapi::api::admissionregistration::v1::{MatchResources, ParamKind, Variable};
-
-/// Names that the expression language keeps for itself.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 /// Checks what a policy is about: the kind of its parameters, and what it matches, which must name resources.
 fn validate_subject(param: Option<&ParamKind>, matched: Option<&MatchResources>, path: &Path, errors: &mut Errors) {
@@ -99,7 +75,7 @@ fn validate_variables(variables: &[Variable], path: &Path, errors: &mut Errors) 
 }
 
 fn is_identifier(name: &str) -> bool {
-    !RESERVED.contains(&name)
+    !is_keyword(name)
         && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
