@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{KNOWN_AFTER, is_disrupted, newly_ending, portion, require};
+use super::{is_disrupted, newly_ending, portion, require};
 use crate::simulation::{Invariant, Step};
 
 /// Watches over rollouts.
@@ -71,11 +71,11 @@ impl Invariant for Deployments {
 
 impl Deployments {
     /// What a Deployment may go by: what it asks, and what it asked when news of that may still be on their way.
-    fn limits(&mut self, uid: &str, now: Timestamp) -> Vec<Limits> {
+    fn limits(&mut self, uid: &str, step: &Step<'_>) -> Vec<Limits> {
         let Some(asked) = self.asked.get_mut(uid) else { return Vec::new() };
         // Each wish holds until the next one: the last that is old enough still counts.
         while let [_, (since, _), ..] = asked.as_slice()
-            && now.duration_since(*since).unsigned_abs() > KNOWN_AFTER
+            && !step.lately(Some(*since))
         {
             asked.remove(0);
         }
@@ -89,7 +89,7 @@ impl Deployments {
         if now < before {
             self.shrink(replica_set, &owner.uid, step);
         }
-        let limits = self.limits(&owner.uid, step.now);
+        let limits = self.limits(&owner.uid, step);
         if now <= before || limits.is_empty() || limits.iter().any(|limits| limits.recreate) {
             return Ok(());
         }
@@ -100,10 +100,12 @@ impl Deployments {
 
     /// Notes what a Deployment could go by when it gave up pods. Its ReplicaSet may delete them later, for two decisions at once.
     fn shrink(&mut self, replica_set: &ReplicaSet, deployment: &str, step: &Step<'_>) {
-        let Some(deployment) = step.world.by_uid(deployment).and_then(|owner| owner.shared::<Deployment>()) else { return };
+        let Some(deployment) = step.world.by_uid(deployment).and_then(|owner| owner.shared::<Deployment>()) else {
+            return;
+        };
         let available = count(pods_of(&deployment, step.world).filter(|pod| is_available(&deployment, pod, step.now)));
         let uid = replica_set.metadata.uid.clone().unwrap_or_default();
-        let before = self.shrunk.get(&uid).filter(|(at, _)| step.lately(Some(*at), KNOWN_AFTER));
+        let before = self.shrunk.get(&uid).filter(|(at, _)| step.lately(Some(*at)));
         let available = before.map_or(available, |(_, least)| available.min(*least));
         self.shrunk.insert(uid, (step.now, available));
     }
@@ -114,7 +116,7 @@ impl Deployments {
         let available = |pod: &Pod| is_available(&place.deployment, pod, step.now);
         let was_available = step.previous::<Pod>().is_some_and(available);
         let is_available = step.object::<Pod>().is_some_and(available);
-        let limits = self.limits(&uid, step.now);
+        let limits = self.limits(&uid, step);
         // The promise is about an update: a Deployment that is paused after the old pods were asked to go, and before there is a new
         // ReplicaSet, gets pods of its newest old one at once. Source: `sync.go` `scale`, `FindActiveOrLatest`.
         let recreate = limits.iter().all(|limits| limits.recreate && !limits.paused);
@@ -139,7 +141,7 @@ impl Deployments {
         let excused = self
             .lost
             .get(&uid)
-            .is_some_and(|lost| *lost >= decided || decided.duration_since(*lost).unsigned_abs() <= KNOWN_AFTER);
+            .is_some_and(|lost| *lost >= decided || decided.duration_since(*lost).unsigned_abs() <= step.known_after);
         if excused || limits.iter().any(|limits| limits.recreate) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{KNOWN_AFTER, is_disrupted, newly_ending, portion, require};
+use super::{is_disrupted, newly_ending, portion, require};
 use crate::simulation::{Invariant, Step};
 
 /// Watches over ordinals.
@@ -45,7 +45,7 @@ impl StatefulSets {
     fn pod(&mut self, set: &StatefulSet, step: &Step<'_>) -> Result<(), String> {
         let uid = set.metadata.uid.clone().unwrap_or_default();
         let view = View { set, world: step.world, now: step.now };
-        let known = !step.lately(self.stirred.get(&uid).copied(), KNOWN_AFTER);
+        let known = !step.lately(self.stirred.get(&uid).copied());
         let Some(pod) = step.object::<Pod>().or_else(|| step.previous()) else { return Ok(()) };
         let Some(ordinal) = ordinal_of(pod) else { return Ok(()) };
         if step.event.previous.is_none() {
