@@ -97,7 +97,15 @@ fn the_old_goes_down_as_far_as_availability_allows() {
 fn pods_that_a_smaller_set_is_about_to_give_up_count_for_nothing() {
     let old = replica_set("old", "a", (2, 5, 3), &annotations(1, 2, 3));
     let new = replica_set("new", "b", (1, 2, 1), &annotations(2, 2, 3));
-    check(&[deployment(2, "b", ""), old, new], expect![[r#""#]]);
+    check(
+        &[deployment(2, "b", ""), old, new],
+        expect![[r#"
+        update replicaset default/old replicas=1
+          event ScalingReplicaSet: Scaled down replica set old from 2 to 1
+        update deployment/status default/web Available=True/MinimumReplicasAvailable Progressing=True/ReplicaSetUpdated annotations.revision=2 availableReplicas=4 readyReplicas=4 replicas=7 updatedReplicas=2
+        look again after 601s
+    "#]],
+    );
 }
 
 #[test]
