@@ -129,11 +129,15 @@ impl Route {
 fn plan(level: &PriorityLevelConfiguration) -> Option<Plan> {
     let spec = level.spec.as_ref()?;
     let is_exempt = level.metadata.name.as_deref() == Some(EXEMPT);
-    let number = |number: Option<i32>, default: u32| number.and_then(|number| number.try_into().ok()).unwrap_or(default);
+    let number =
+        |number: Option<i32>, default: u32| number.and_then(|number| number.try_into().ok()).unwrap_or(default);
     let (shape, shares) = match (&spec.limited, &spec.exempt) {
         (None, Some(exempt)) if is_exempt => {
             let shares = number(exempt.nominal_concurrency_shares, 0);
-            (Shape::Exempt, Shares { shares, lendable_percent: number(exempt.lendable_percent, 0), borrowing_percent: None })
+            (
+                Shape::Exempt,
+                Shares { shares, lendable_percent: number(exempt.lendable_percent, 0), borrowing_percent: None },
+            )
         }
         (Some(limited), None) if !is_exempt => {
             let shares = Shares {

@@ -123,14 +123,11 @@ pub(super) fn priority_levels() -> impl Iterator<Item = (PriorityLevelConfigurat
             borrowing_limit_percent: None,
             limit_response: Some(LimitResponse { queuing, type_ }),
         };
-        let spec =
-            PriorityLevelConfigurationSpec { exempt: None, limited: Some(limited), type_: "Limited".to_owned() };
+        let spec = PriorityLevelConfigurationSpec { exempt: None, limited: Some(limited), type_: "Limited".to_owned() };
         (*name, spec)
     });
-    let exempt =
-        ExemptPriorityLevelConfiguration { nominal_concurrency_shares: Some(0), lendable_percent: Some(0) };
-    let exempt =
-        PriorityLevelConfigurationSpec { exempt: Some(exempt), limited: None, type_: "Exempt".to_owned() };
+    let exempt = ExemptPriorityLevelConfiguration { nominal_concurrency_shares: Some(0), lendable_percent: Some(0) };
+    let exempt = PriorityLevelConfigurationSpec { exempt: Some(exempt), limited: None, type_: "Exempt".to_owned() };
     limited.chain([(EXEMPT, exempt)]).map(|(name, spec)| {
         let level = PriorityLevelConfiguration { metadata: kept(name), spec: Some(spec), status: None };
         (level, is_mandatory(name))
@@ -168,10 +165,10 @@ fn rules(row: &Row) -> PolicyRulesWithSubjects {
         namespaces: Some(owned(ANY)),
         cluster_scope: cluster_scope.then_some(true),
     });
-    let paths = row.paths.iter().map(|(verb, urls)| NonResourcePolicyRule {
-        verbs: owned(&[verb]),
-        non_resource_urls: owned(urls),
-    });
+    let paths = row
+        .paths
+        .iter()
+        .map(|(verb, urls)| NonResourcePolicyRule { verbs: owned(&[verb]), non_resource_urls: owned(urls) });
     let (resources, paths): (Vec<_>, Vec<_>) = (resources.collect(), paths.collect());
     PolicyRulesWithSubjects {
         subjects: row.who.iter().map(subject).collect(),

@@ -46,8 +46,8 @@ pub(crate) use self::config::Marks;
 use self::demand::PERIOD;
 pub(crate) use self::level::Seat;
 use self::level::Ticket;
-pub(crate) use self::watches::Watching;
 use self::watches::Watches;
+pub(crate) use self::watches::Watching;
 use crate::http::query::Query;
 use crate::http::request_info::RequestInfo;
 

@@ -58,9 +58,8 @@ mod tests {
     /// `refused`: how many in each second, from second 1 on; `expected`: what the last of each is told.
     fn check(refused: &[u64], expected: &[u64]) {
         let mut tracker = RetryAfter::default();
-        let told = (1..).zip(refused).map(|(second, count)| {
-            (0..*count).map(|_| tracker.refuse(second)).last().unwrap_or(0)
-        });
+        let told =
+            (1..).zip(refused).map(|(second, count)| (0..*count).map(|_| tracker.refuse(second)).last().unwrap_or(0));
         assert_eq!(told.collect::<Vec<_>>(), expected, "{refused:?}");
     }
 
@@ -69,14 +68,17 @@ mod tests {
         check(&[1, 1, 1, 1], &[1, 1, 1, 1]);
         check(&[3, 1], &[1, 2]);
         check(&[9, 9, 9, 9, 9, 9, 9, 9, 9], &[1, 2, 2, 4, 4, 4, 4, 8, 8]);
-        check(&[99; 70], &std::array::from_fn::<u64, 70, _>(|second| match second {
-            0 => 1,
-            1..3 => 2,
-            3..7 => 4,
-            7..15 => 8,
-            15..31 => 16,
-            _ => 32,
-        }));
+        check(
+            &[99; 70],
+            &std::array::from_fn::<u64, 70, _>(|second| match second {
+                0 => 1,
+                1..3 => 2,
+                3..7 => 4,
+                7..15 => 8,
+                15..31 => 16,
+                _ => 32,
+            }),
+        );
         check(&[9, 9, 0, 0, 0, 1, 1], &[1, 2, 0, 0, 0, 1, 1]);
     }
 }

@@ -74,9 +74,7 @@ pub(super) fn balance(claims: &[Claim]) -> Vec<usize> {
         Box::new(|claim| claim.bounds.min)
     } else if left <= floors {
         let part = (left - mins) as f64 / (floors - mins) as f64;
-        Box::new(move |claim| {
-            claim.bounds.min + ((claim.floor() - claim.bounds.min) as f64 * part).round() as usize
-        })
+        Box::new(move |claim| claim.bounds.min + ((claim.floor() - claim.bounds.min) as f64 * part).round() as usize)
     } else {
         let ratio = fair_ratio(all as f64, &limited);
         Box::new(move |claim| allotted(claim, ratio).round() as usize)

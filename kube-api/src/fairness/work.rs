@@ -76,8 +76,7 @@ pub(super) fn estimate(
 fn size(info: &RequestInfo, world: &World) -> Option<Size> {
     let kind = world.kinds().get(&info.group, &info.version, &info.resource)?;
     let sample = world.objects(&kind.storage).take(SAMPLE_OBJECTS);
-    let (count, bytes) =
-        sample.fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.stored().len()));
+    let (count, bytes) = sample.fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.stored().len()));
     Some(Size { objects: world.count(&kind.storage), object_bytes: bytes / usize::max(count, 1) })
 }
 

@@ -107,7 +107,7 @@ mod tests {
         let mut text = Exposition::default();
         text.family("a", "gauge", "All.").sample(&[], 1).sample(&[("b", "\"c\""), ("d", "")], 2);
         let mut histogram = Histogram::new(&[0.5, 1.0]);
-        [0.5, 1.0, 3.0].map(|value| histogram.observe(value));
+        [0.5, 1.0, 3.0].into_iter().for_each(|value| histogram.observe(value));
         histogram.tell(&[("b", "c")], text.family("h", "histogram", "How long."));
         let expected = "# HELP a All.\n# TYPE a gauge\na 1\na{b=\"\\\"c\\\"\",d=\"\"} 2\n\
             # HELP h How long.\n# TYPE h histogram\nh_bucket{b=\"c\",le=\"0.5\"} 1\nh_bucket{b=\"c\",le=\"1\"} 2\n\

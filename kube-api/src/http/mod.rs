@@ -64,7 +64,7 @@ use health::HealthCheck;
 use in_flight::{Gate, InFlight, Place, Places};
 use query::Query;
 use request_info::RequestInfo;
-use requests::{Labels, Requests};
+use requests::{GoesOn, Labels, Requests};
 use streams::PodStreams;
 
 /// How long a request that is no watch or stream may take. Source: kube-apiserver `--request-timeout`.
@@ -330,7 +330,7 @@ impl ApiServer {
     }
 
     /// Counts an answer, and keeps its place until all of it was sent.
-    fn count(&self, head: Head, began: Instant, answer: Response<Body>, place: Place) -> Response<Body> {
+    fn count(&self, head: Head, began: Instant, mut answer: Response<Body>, place: Place) -> Response<Body> {
         let Head { info, query, parts } = head;
         let (lasts, is_watch) = (info.is_long_running(), info.verb == "watch");
         let world = self.reader.gateway().feed().world();
@@ -339,6 +339,7 @@ impl ApiServer {
             counted = lasts.then(|| self.requests.long_running(labels.clone()));
             self.requests.answered(labels, answer.status().as_u16(), (!lasts).then(|| began.elapsed()));
         }
+        let counted = GoesOn::count(&mut answer, counted);
         place.kept_by(answer, is_watch).map(|body| body.keeping(counted))
     }
 

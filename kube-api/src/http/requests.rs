@@ -1,12 +1,14 @@
 //! Counts requests, under upstream's names. Source: apiserver `endpoints/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use coracle_core::Kinds;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
+use tokio_util::sync::CancellationToken;
 
+use super::body::Body;
 use super::exposition::{Exposition, Histogram};
 use super::negotiate::{PatchType, patch_type};
 use super::query::Query;
@@ -53,6 +55,31 @@ impl Default for Answered {
 pub(super) struct LongRunning {
     requests: Arc<Requests>,
     labels: Labels,
+}
+
+/// Marks the answer to a stream: its request goes on after it, and is counted until the stream ends.
+#[derive(Clone, Default)]
+pub(super) struct GoesOn(Arc<OnceLock<LongRunning>>);
+
+impl GoesOn {
+    /// Carries a stream until it or the server ends, and marks its answer.
+    pub(super) fn carry<S>(answer: &mut Response<Body>, stop: CancellationToken, stream: S)
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let goes_on = Self::default();
+        answer.extensions_mut().insert(goes_on.clone());
+        tokio::spawn(async move {
+            let _counted = goes_on;
+            stop.run_until_cancelled_owned(stream).await;
+        });
+    }
+
+    /// Hands a count to the stream that a request became; gives it back if the request is over with its answer.
+    pub(super) fn count(answer: &mut Response<Body>, counted: Option<LongRunning>) -> Option<LongRunning> {
+        let Some(Self(slot)) = answer.extensions_mut().remove() else { return counted };
+        counted.and_then(|counted| slot.set(counted).err())
+    }
 }
 
 impl Labels {
