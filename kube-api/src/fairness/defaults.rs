@@ -17,8 +17,10 @@ pub(super) const AUTO_UPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
 
 const QUEUE_LENGTH_MAX: i32 = 50;
 
-/// Name, shares, lendable percent, queues and hand of the limited levels. A level without queues refuses.
-const LEVELS: [(&str, i32, i32, Option<(i32, i32)>); 7] = [
+/// Name, shares, lendable percent, queues and hand of a limited level. Without queues it refuses.
+type Limited = (&'static str, i32, i32, Option<(i32, i32)>);
+
+const LEVELS: [Limited; 7] = [
     (CATCH_ALL, 5, 0, None),
     ("system", 30, 33, Some((64, 6))),
     ("node-high", 40, 25, Some((64, 6))),
