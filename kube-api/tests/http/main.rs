@@ -7,6 +7,7 @@ mod any_body;
 mod audit;
 mod bad_inputs;
 mod custom;
+mod fairness;
 mod harness;
 mod kube_client;
 mod load;

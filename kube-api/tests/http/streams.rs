@@ -278,7 +278,14 @@ fn data(stream: u32, text: &'static str, fin: bool) -> Frame {
 
 #[tokio::test]
 async fn exec_over_spdy() {
-    let serving = listen(&cluster().await);
+    let cluster = cluster().await;
+    let serving = listen(&cluster);
+    let going_on = async |count: u8| {
+        let page = cluster.get("/metrics").await.body;
+        let is_exec = |line: &str| line.contains("subresource=\"exec\"") && line.ends_with(&format!("\"}} {count}"));
+        let mut lines = std::str::from_utf8(&page).unwrap().lines();
+        lines.any(|line| line.starts_with("apiserver_longrunning_requests{") && is_exec(line))
+    };
     for (protocol, told) in
         [("v4.channel.k8s.io", "\"NonZeroExitCode\""), ("v2.channel.k8s.io", "command terminated with non-zero")]
     {
@@ -289,10 +296,15 @@ async fn exec_over_spdy() {
         for (stream, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
             old.open(stream, &[("streamtype", kind)]).await;
         }
+        assert!(going_on(1).await, "a stream is counted as long as it goes on");
         old.send(data(3, "hello\n", true)).await;
         let texts = old.read_to_end(3).await;
         assert_eq!((&*texts[&5], &*texts[&7]), ("hello\n", "ready"));
         assert!(texts[&1].contains(told), "{texts:?}");
+        drop(old);
+        while !going_on(0).await {
+            tokio::task::yield_now().await;
+        }
     }
     let (_, head) = Old::connect(&serving, "exec?command=3", "v9.channel.k8s.io").await;
     assert!(head.starts_with("http/1.1 403 "), "{head}");
