@@ -47,19 +47,21 @@ pub trait Controller: Send + Sync + 'static {
 pub struct Next {
     /// Default: only when something changes.
     pub after: Option<Duration>,
+    /// For how long not to look, whatever changes: for objects that cost much to look at. Default: none.
+    pub rest: Duration,
 }
 
 impl Next {
     /// Look again after a while, even if nothing changes.
     #[must_use]
     pub const fn after(delay: Duration) -> Self {
-        Self { after: Some(delay) }
+        Self { after: Some(delay), rest: Duration::ZERO }
     }
 
     /// Look again only when something changes.
     #[must_use]
     pub const fn on_change() -> Self {
-        Self { after: None }
+        Self { after: None, rest: Duration::ZERO }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pure form of a controller.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use coracle_core::{ObjectKey, Resource, World};
@@ -52,15 +53,28 @@ impl<P: Planner> Controller for P {
     }
 
     async fn reconcile(&self, object: Arc<P::Kind>, context: &Context) -> Result<Next, Error> {
+        let begun = context.now();
         let plan = {
             let observed = self.observe(&object, &context.world());
-            self.plan(&object, observed, context.now())
+            self.plan(&object, observed, begun)
         };
-        carry_out(plan, context).await
+        let rest = rest_after(begun, context.now());
+        Ok(Next { rest, ..carry_out(plan, context).await? })
     }
 
     async fn gone(&self, key: &ObjectKey, context: &Context) -> Result<Next, Error> {
         let plan = self.plan_gone(key, &context.world(), context.now());
         carry_out(plan, context).await
     }
+}
+
+/// How many times as long as a plan took to make its object rests: one with a hundred thousand pods must not be looked at for
+/// each of them.
+const REST_PER_THOUGHT: u32 = 4;
+/// No object rests longer, even if the clock was set forward meanwhile.
+const REST_MAX: Duration = Duration::from_secs(1);
+
+fn rest_after(begun: Timestamp, ended: Timestamp) -> Duration {
+    let thought = Duration::try_from(ended.duration_since(begun)).unwrap_or_default();
+    thought.saturating_mul(REST_PER_THOUGHT).min(REST_MAX)
 }

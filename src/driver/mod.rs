@@ -191,7 +191,7 @@ impl Worker {
     fn finish(&self, key: &ObjectRef, result: Result<Next, Error>) {
         let controller = self.controller.name();
         let (outcome, counter) = match result {
-            Ok(next) => (Outcome::Good(next.after), &self.good),
+            Ok(next) => (Outcome::Good(next), &self.good),
             Err(error) if error.is_stale() => {
                 tracing::debug!(controller, %key, %error, "decides again");
                 (Outcome::Failed, &self.stale)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
+use coracle_controllers::Next;
 use tokio::time::Instant;
 
 /// Delay after the first failure; doubles with each. Source: client-go `DefaultControllerRateLimiter`.
@@ -15,6 +16,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(1_000);
 const PACE_SPAN: Duration = Duration::from_millis(100);
 /// ...a key is worked on at most so often: an object with ten thousand pods must not be looked at for each of them.
 const PACE_RUNS_MAX: u32 = 5;
+/// A shorter rest is none.
+const REST_MIN: Duration = Duration::from_millis(1);
 
 /// A work queue as a value: it never waits, and time is an argument. Its hash maps are never iterated, so that a seed decides
 /// everything.
@@ -31,6 +34,8 @@ pub(crate) struct Queue<K> {
     /// How often each key was worked on since `paced_from`.
     runs: HashMap<K, u32>,
     paced_from: Option<Instant>,
+    /// Until when keys rest that cost much.
+    resting: HashMap<K, Instant>,
 }
 
 impl<K> Default for Queue<K> {
@@ -44,6 +49,7 @@ impl<K> Default for Queue<K> {
             failures: HashMap::new(),
             runs: HashMap::new(),
             paced_from: None,
+            resting: HashMap::new(),
         }
     }
 }
@@ -85,16 +91,20 @@ impl<K: Ord + Hash + Clone> Queue<K> {
         }
     }
 
-    /// Until when a key has to rest because it was worked on often lately. Counts this time if it need not.
+    /// Until when a key has to rest because it costs much, or was worked on often lately. Counts this time if it need not.
     fn rest(&mut self, key: &K, now: Instant) -> Option<Instant> {
         let from = match self.paced_from {
             Some(from) if now < from + PACE_SPAN => from,
             _ => {
                 self.runs.clear();
+                self.resting.retain(|_, until| *until > now);
                 self.paced_from = Some(now);
                 now
             }
         };
+        if let Some(until) = self.resting.get(key).filter(|until| **until > now) {
+            return Some(*until);
+        }
         let runs = self.runs.entry(key.clone()).or_default();
         if *runs >= PACE_RUNS_MAX {
             return Some(from + PACE_SPAN);
@@ -110,8 +120,11 @@ impl<K: Ord + Hash + Clone> Queue<K> {
             self.ready.push_back(key.clone());
         }
         match outcome {
-            Outcome::Good(after) => {
+            Outcome::Good(Next { after, rest }) => {
                 self.failures.remove(key);
+                if rest >= REST_MIN {
+                    self.resting.insert(key.clone(), now + rest);
+                }
                 if let Some(after) = after {
                     self.add_at(key.clone(), now + after);
                 }
@@ -147,8 +160,8 @@ impl<K: Ord + Hash + Clone> Queue<K> {
 /// How work on a key ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It went well; look again after a while, if given.
-    Good(Option<Duration>),
+    /// It went well; what is next.
+    Good(Next),
     /// It did not; try again later.
     Failed,
 }
@@ -171,10 +184,10 @@ mod tests {
         queue.add("a");
         assert_eq!(queue.take(now), Some("b"));
         assert_eq!(queue.take(now), None, "a is still being worked on");
-        queue.done(&"a", Outcome::Good(None), now);
+        queue.done(&"a", Outcome::Good(Next::on_change()), now);
         assert_eq!(queue.take(now), Some("a"));
-        queue.done(&"a", Outcome::Good(None), now);
-        queue.done(&"b", Outcome::Good(None), now);
+        queue.done(&"a", Outcome::Good(Next::on_change()), now);
+        queue.done(&"b", Outcome::Good(Next::on_change()), now);
         assert_eq!((queue.take(now), queue.next_due(), queue.len()), (None, None, 0));
     }
 
@@ -194,7 +207,7 @@ mod tests {
         fail(&mut queue, 20);
         let later = at(start, 35);
         assert_eq!(queue.take(later), Some("a"));
-        queue.done(&"a", Outcome::Good(Some(Duration::from_secs(1))), later);
+        queue.done(&"a", Outcome::Good(Next::after(Duration::from_secs(1))), later);
         assert_eq!(queue.next_due(), Some(at(later, 1_000)));
         assert_eq!(queue.take(at(later, 1_000)), Some("a"));
         queue.done(&"a", Outcome::Failed, later);
@@ -207,7 +220,7 @@ mod tests {
         for _ in 0..PACE_RUNS_MAX {
             queue.add("a");
             assert_eq!(queue.take(start), Some("a"));
-            queue.done(&"a", Outcome::Good(None), start);
+            queue.done(&"a", Outcome::Good(Next::on_change()), start);
         }
         queue.add("a");
         queue.add("b");
@@ -215,6 +228,18 @@ mod tests {
         assert_eq!(queue.take(start), None);
         assert_eq!(queue.next_due(), Some(start + PACE_SPAN));
         assert_eq!(queue.take(start + PACE_SPAN), Some("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_costs_much_rests() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        queue.add("a");
+        assert_eq!(queue.take(start), Some("a"));
+        let rest = Duration::from_millis(40);
+        queue.done(&"a", Outcome::Good(Next { rest, ..Next::default() }), start);
+        queue.add("a");
+        assert_eq!((queue.take(at(start, 39)), queue.next_due()), (None, Some(at(start, 40))));
+        assert_eq!(queue.take(at(start, 40)), Some("a"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,6 +30,9 @@ pub struct Step<'a> {
     pub now: Timestamp,
     /// When last a commit happened whose writer was told that it failed. A writer may then do the same once more.
     pub answer_lost: Option<Timestamp>,
+    /// How long news may take to reach a controller and to be acted on, by the trouble there is: what happened since may not be known
+    /// to those who act.
+    pub known_after: Duration,
 }
 
 impl Step<'_> {
@@ -45,10 +48,12 @@ impl Step<'_> {
         self.event.previous.as_ref()?.get()
     }
 
-    /// Whether something happened within a span of time before now.
+    /// Whether something happened so short a time ago that it may not be known to everybody.
     #[must_use]
-    pub fn lately(&self, at: Option<Timestamp>, span: Duration) -> bool {
-        at.is_some_and(|at| Duration::try_from(self.now.duration_since(at)).is_ok_and(|since| since <= span))
+    pub fn lately(&self, at: Option<Timestamp>) -> bool {
+        at.is_some_and(|at| {
+            Duration::try_from(self.now.duration_since(at)).is_ok_and(|since| since <= self.known_after)
+        })
     }
 }
 
@@ -85,6 +90,7 @@ pub(super) struct Witness {
     writes: u64,
     told: VecDeque<String>,
     lost: (u64, Option<Timestamp>),
+    known_after: Duration,
     /// When something was written last.
     pub(super) heard: Instant,
     /// When something was written last that was no heartbeat.
@@ -97,6 +103,7 @@ impl Witness {
         clock: &Arc<dyn Clock>,
         store: &Arc<Faulty<Memory>>,
         invariants: Vec<Box<dyn Invariant>>,
+        known_after: Duration,
     ) -> Self {
         let (world, changes) = source.follow(None);
         Self {
@@ -110,6 +117,7 @@ impl Witness {
             writes: 0,
             told: VecDeque::new(),
             lost: (0, None),
+            known_after,
             heard: Instant::now(),
             stirred: Instant::now(),
         }
@@ -138,7 +146,8 @@ impl Witness {
         self.note(event, now);
         let before = self.world.clone();
         advance(&mut self.world, event, &self.source);
-        let step = Step { event, before: &before, world: &self.world, now, answer_lost: self.lost.1 };
+        let (answer_lost, known_after) = (self.lost.1, self.known_after);
+        let step = Step { event, before: &before, world: &self.world, now, answer_lost, known_after };
         self.invariants.iter_mut().try_for_each(|invariant| invariant.after(&step))
     }
 

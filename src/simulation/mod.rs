@@ -229,7 +229,7 @@ impl Simulation {
             Ok(gateway) => gateway,
             Err(status) => return Err(failure(seed, &format!("the cluster does not start: {status}"))),
         };
-        let mut witness = Witness::new(gateway.feed(), &clock, &store, invariants);
+        let mut witness = Witness::new(gateway.feed(), &clock, &store, invariants, trouble.known_after());
 
         // Trouble and script have dice of their own, so that one does not change what the other draws.
         let chance = Arc::new(Entropy::seeded(seed ^ 0x7472_6f75));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coracle_core::{Event, Feed, GroupResource, Revision, Subscription, World};
+use coracle_core::{Event, Feed, GroupResource, Lagged, Revision, Subscription, World};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 /// A feed behind another one, as a watch over a network is behind the API server.
@@ -32,27 +32,44 @@ impl Replica {
     /// Takes in every change up to a revision.
     pub(super) fn catch_up(&self, to: Revision) {
         let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut events = Vec::new();
-        while position.world.revision() < to {
-            match position.changes.ready(1) {
-                Ok(change) if change.is_empty() => break,
-                Ok(change) => {
-                    for event in change {
-                        advance(&mut position.world, &event, &self.source);
-                        events.push((*event).clone());
-                    }
-                }
-                Err(_lagged) => {
-                    let (world, changes) = self.source.follow(None);
-                    *position = Position { world: World::clone(&world), changes };
-                    self.feed.publish(position.world.clone(), Vec::new());
-                    return self.feed.forget();
-                }
+        if position.world.revision() >= to {
+            return;
+        }
+        let newest = self.source.world();
+        let caught_up = if to == newest.revision() {
+            // Nothing is to be worked out again: the world at this revision is there.
+            position.changes.ready(usize::MAX).inspect(|_| position.world = World::clone(&newest))
+        } else {
+            position.step(to, &self.source)
+        };
+        match caught_up {
+            Ok(events) => {
+                let events = events.iter().map(|event| Event::clone(event)).collect();
+                self.feed.publish(position.world.clone(), events);
+            }
+            Err(_lagged) => {
+                let (world, changes) = self.source.follow(None);
+                *position = Position { world: World::clone(&world), changes };
+                self.feed.publish(position.world.clone(), Vec::new());
+                self.feed.forget();
             }
         }
-        if !events.is_empty() {
-            self.feed.publish(position.world.clone(), events);
+    }
+}
+
+impl Position {
+    /// Goes on to a revision that others have left behind already, change by change.
+    fn step(&mut self, to: Revision, source: &Feed) -> Result<Vec<Arc<Event>>, Lagged> {
+        let mut events = Vec::new();
+        while self.world.revision() < to {
+            let change = self.changes.ready(1)?;
+            if change.is_empty() {
+                break;
+            }
+            change.iter().for_each(|event| advance(&mut self.world, event, source));
+            events.extend(change);
         }
+        Ok(events)
     }
 }
 

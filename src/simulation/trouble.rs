@@ -58,7 +58,7 @@ impl Trouble {
     pub fn drawn(chance: &Entropy) -> Self {
         let coin = || chance.below(2) == 0;
         let some = |probability: f64| if coin() { probability } else { 0.0 };
-        Self {
+        let mut drawn = Self {
             store: Faults {
                 fail_before: some(0.1),
                 fail_after: some(0.1),
@@ -80,7 +80,19 @@ impl Trouble {
             probes: some(0.03),
             away: Duration::from_secs(400),
             every: Duration::from_secs(1 + chance.below(60)),
+        };
+        // Now and then the store is sound, so that less is excused.
+        if chance.below(3) == 0 {
+            drawn.store = Faults::default();
         }
+        drawn
+    }
+
+    /// How long news may take to reach a controller and to be acted on. Controllers may be away and meet a failing store, one after
+    /// the other and more than once; otherwise news are as late as their line is long, there and back.
+    pub(super) fn known_after(&self) -> Duration {
+        let delayed = self.controllers || self.store != Faults::default();
+        if delayed { Duration::from_secs(120) } else { Duration::from_secs(1) + 2 * self.lag }
     }
 }
 

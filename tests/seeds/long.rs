@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coracle::k8s_openapi::api::apps::v1::Deployment;
 use coracle::k8s_openapi::api::batch::v1::{CronJob, Job};
+use coracle::k8s_openapi::api::core::v1::Pod;
 use coracle::simulation::{Invariant, Simulation, Step, Trouble};
 use serde_json::json;
 
@@ -37,8 +38,8 @@ fn cron_job(name: &str, schedule: &str, zone: &str, policy: &str, run_for: &str)
 }
 
 #[test]
-#[ignore = "found a bug that is not mended yet: pods stop starting on a node after some hundred others"]
 fn a_month_of_cron_jobs_runs_each_time_once() {
+    crate::trace();
     let runs = Runs::default();
     let simulation =
         Simulation::new(1).nodes(1).heartbeat(DAY / 4).starting_at("2026-03-01T00:00:00Z".parse().unwrap());
@@ -56,8 +57,11 @@ fn a_month_of_cron_jobs_runs_each_time_once() {
         for name in ["berlin", "new-york", "noon", "often"] {
             cron_jobs.edit(name, |found| found.spec.suspend = Some(true)).await.unwrap();
         }
+        // The last run comes to its end.
+        tokio::time::sleep(DAY / 6).await;
     });
-    report.unwrap();
+    let world = report.unwrap().world;
+    assert_eq!(world.list::<Pod>().count(), world.list::<Job>().count(), "pods go with their Jobs");
     let runs = runs.0.lock().unwrap();
     let count = |name: &str| runs[name].len();
     // 02:30 is not there on 29 March in Berlin and on 8 March in New York.
@@ -65,13 +69,14 @@ fn a_month_of_cron_jobs_runs_each_time_once() {
     for times in runs.values() {
         assert!(times.is_sorted_by(|one, next| one < next), "no time twice: {times:?}");
     }
-    // Every third hour; each run lasts four, so that every second time is passed over.
-    assert!((123..=125).contains(&count("often")), "{}", count("often"));
+    // Every third hour; each run lasts four, and when it ends, the time that was passed over meanwhile is made up for: one run after
+    // the other, as upstream's documentation of `Forbid` says.
+    assert_eq!(count("often"), 31 * 24 / 4, "{:?}", runs["often"]);
 }
 
-#[test]
-#[ignore = "minutes in an unoptimized build"]
-fn a_year_of_node_churn_on_a_hundred_nodes_ends_well() {
+/// Nodes that lose their power, their network, their agent or their object, on the average one every second day, for days.
+fn node_churn(nodes: usize, days: u32) {
+    crate::trace();
     let trouble = Trouble {
         agents: true,
         power: true,
@@ -82,7 +87,7 @@ fn a_year_of_node_churn_on_a_hundred_nodes_ends_well() {
         every: 2 * DAY,
         ..Trouble::default()
     };
-    let simulation = Simulation::new(1).nodes(100).heartbeat(DAY).trouble(trouble).builtin_invariants();
+    let simulation = Simulation::new(1).nodes(nodes).heartbeat(DAY).trouble(trouble).builtin_invariants();
     let report = simulation.run(async |cluster| {
         let labels = json!({"app": "web"});
         let template =
@@ -90,7 +95,18 @@ fn a_year_of_node_churn_on_a_hundred_nodes_ends_well() {
         let spec = json!({"replicas": 50, "selector": {"matchLabels": labels}, "template": template});
         let web: Deployment = serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec})).unwrap();
         cluster.api.namespaced("default").create(web).await.unwrap();
-        tokio::time::sleep(365 * DAY).await;
+        tokio::time::sleep(days * DAY).await;
     });
-    assert!(report.unwrap().lasted > 365 * DAY);
+    assert!(report.unwrap().lasted > days * DAY);
+}
+
+#[test]
+fn a_month_of_node_churn_on_a_hundred_nodes_ends_well() {
+    node_churn(100, 30);
+}
+
+#[test]
+#[ignore = "seconds in a release build, half a minute in others"]
+fn a_year_of_node_churn_on_a_hundred_nodes_ends_well() {
+    node_churn(100, 365);
 }

@@ -19,9 +19,25 @@ use coracle::simulation::{Failure, Report, Simulation, Trouble};
 
 /// Seeds of a usual test run: what an unoptimized build manages in a minute.
 const USUAL: Range<u64> = 0..250;
+/// Seeds where `CI` is set: in three minutes on two cores.
+const IN_CI: Range<u64> = 0..1_000;
 
-/// Seeds below 1,000 that break an invariant and are not understood yet. Each may be a bug, or an invariant that asks too much.
-const OPEN: [u64; 3] = [290, 753, 927];
+/// Seeds that found something, and what it was. They are run each time, whether they are among the usual ones or not.
+const FOUND: [(u64, &str); 7] = [
+    (29, "a pod that succeeded while it was being deleted was counted as failed"),
+    (
+        49,
+        "a ReplicaSet knows of no availability, and may keep a pod that its Deployment gave up: the invariant asked too much",
+    ),
+    (76, "trouble waited for a store that only it could set going again: a fault of the simulation"),
+    (290, "Recreate promises nothing to a Deployment that is paused in between: the invariant asked too much"),
+    (753, "a Deployment that has too few available pods still gives up the others: the invariant asked too much"),
+    (927, "the same with surge"),
+    (
+        1078,
+        "a Deployment made smaller in mid-rollout took pods as available that its old ReplicaSet was about to give up",
+    ),
+];
 
 fn run(seed: u64) -> Result<Report, Failure> {
     let chance = Entropy::seeded(seed ^ 0x6e6f_6465);
@@ -31,9 +47,10 @@ fn run(seed: u64) -> Result<Report, Failure> {
     simulation.run(script::story)
 }
 
-/// `a..b` or `a` from the environment.
+/// `a..b` or `a` from the environment, or the usual ones.
 fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("CORACLE_SEEDS") else { return USUAL };
+    let usual = if std::env::var_os("CI").is_some() { IN_CI } else { USUAL };
+    let Ok(text) = std::env::var("CORACLE_SEEDS") else { return usual };
     match text.split_once("..") {
         Some((first, end)) => first.parse().unwrap()..end.parse().unwrap(),
         None => {
@@ -80,10 +97,10 @@ fn assert_none(failures: &[Failure]) {
 }
 
 #[test]
-#[ignore = "not mended yet"]
-fn open_seeds() {
+fn found_seeds_hold() {
     trace();
-    assert_none(&OPEN.into_iter().filter_map(|seed| run(seed).err()).collect::<Vec<_>>());
+    let beyond = |(seed, _): &(u64, &str)| (!seeds().contains(seed)).then_some(*seed);
+    assert_none(&FOUND.iter().filter_map(beyond).filter_map(|seed| run(seed).err()).collect::<Vec<_>>());
 }
 
 #[test]

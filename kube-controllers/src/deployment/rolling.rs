@@ -18,16 +18,20 @@ impl Rollout<'_> {
     ///
     /// Unavailable pods of the new ReplicaSet hold back as many old ones, so that a bad new template never costs more than
     /// `maxUnavailable`. Old pods that are unavailable anyway go first.
+    ///
+    /// A ReplicaSet that was made smaller a moment ago may still have more pods available than it is to keep: those are about to go,
+    /// and count for nothing. (Upstream's `cleanupUnhealthyReplicas` fails at such a one, and is called again later.)
     pub(super) fn scale_down_old(&mut self) -> bool {
         let Some(new) = &self.new else { return false };
-        let unavailable_new = new.replicas() - new.available();
+        let kept = |member: &Member| member.available().min(member.replicas());
+        let unavailable_new = new.replicas() - kept(new);
         let spare = self.total() - self.sizes.available_min() - unavailable_new;
         if spare <= 0 || !self.old.iter().any(Member::is_active) {
             return false;
         }
-        let broken = |member: &Member| member.replicas() - member.available();
+        let broken = |member: &Member| member.replicas() - kept(member);
         let cleaned = self.take_from_old(spare, broken);
-        let available: i32 = self.all().map(Member::available).sum();
+        let available: i32 = self.all().map(kept).sum();
         let dispensable = (available - self.sizes.available_min()).max(0);
         let taken = self.take_from_old(dispensable, Member::replicas);
         cleaned + taken > 0

@@ -94,6 +94,13 @@ fn the_old_goes_down_as_far_as_availability_allows() {
 }
 
 #[test]
+fn pods_that_a_smaller_set_is_about_to_give_up_count_for_nothing() {
+    let old = replica_set("old", "a", (2, 5, 3), &annotations(1, 2, 3));
+    let new = replica_set("new", "b", (1, 2, 1), &annotations(2, 2, 3));
+    check(&[deployment(2, "b", ""), old, new], expect![[r#""#]]);
+}
+
+#[test]
 fn unavailable_old_pods_go_first() {
     let old = replica_set("old", "a", (10, 10, 7), &annotations(1, 10, 13));
     let older = replica_set("older", "c", (2, 2, 0), &annotations(1, 10, 13));

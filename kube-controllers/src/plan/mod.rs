@@ -212,7 +212,7 @@ pub async fn carry_out(plan: Plan, context: &Context) -> Result<Next, Error> {
         }
         return Err(refusal.into());
     }
-    Ok(Next { after: plan.requeue_after })
+    Ok(Next { after: plan.requeue_after, ..Next::default() })
 }
 
 async fn carry_out_step(step: Step, context: &Context) -> Result<(), Status> {

@@ -154,7 +154,7 @@ fn the_soonest_wish_to_look_again_counts() {
     check(
         plan,
         expect![[r#"
-        Next { after: Some(3s) }
+        Next { after: Some(3s), rest: 0ns }
     "#]],
     );
 }

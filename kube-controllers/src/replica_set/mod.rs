@@ -23,6 +23,8 @@ use crate::watches::Watches;
 
 /// Pods made or deleted by one plan at most. Source: `BurstReplicas`.
 pub const BURST_MAX: usize = 500;
+/// The same for sets so large that all their pods would be looked at too often for so few: a quarter of what is there, up to this.
+const BURST_OF_MANY_MAX: usize = 4_000;
 
 /// A kind that keeps a number of equal pods.
 pub trait Replicated: Resource {
@@ -154,11 +156,12 @@ fn manage<K: Replicated>(
     plan: &mut Plan,
 ) {
     let (have, want) = (active.len(), desired(owner));
+    let burst = (have / 4).clamp(BURST_MAX, BURST_OF_MANY_MAX);
     if have < want {
-        let missing = (want - have).min(BURST_MAX);
+        let missing = (want - have).min(burst);
         plan.slow_start((0..missing).filter_map(|_| creation(owner)).collect());
     } else if have > want {
-        let victims = victims::choose(active, siblings, (have - want).min(BURST_MAX), now);
+        let victims = victims::choose(active, siblings, (have - want).min(burst), now);
         plan.together(victims.iter().map(|pod| deletion(owner, pod)));
     }
 }

@@ -9,7 +9,7 @@ use coracle_core::{GroupResource, World};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
 
-use super::{KNOWN_AFTER, require};
+use super::require;
 use crate::simulation::{Invariant, Step};
 
 /// Watches over daemons.
@@ -22,7 +22,7 @@ impl Invariant for DaemonSets {
         let placed = !pods::node_name(pod).is_empty() && step.previous::<Pod>().map(pods::node_name) == Some("");
         let owner = controller_of(&pod.metadata).filter(|_| placed).and_then(|owner| step.world.by_uid(&owner.uid));
         let Some(set) = owner.and_then(|owner| owner.shared::<DaemonSet>()) else { return Ok(()) };
-        if step.lately(step.answer_lost, KNOWN_AFTER) {
+        if step.lately(step.answer_lost) {
             return Ok(());
         }
         let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.clone()).unwrap_or_default();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{KNOWN_AFTER, is_disrupted, newly_ending, portion, require};
+use super::{is_disrupted, newly_ending, portion, require};
 use crate::simulation::{Invariant, Step};
 
 /// Watches over rollouts.
@@ -22,8 +22,8 @@ pub struct Deployments {
     lost: BTreeMap<String, Timestamp>,
     /// Pods that were lost and are there still, by uid.
     unwell: BTreeSet<String>,
-    /// When a ReplicaSet was last made smaller, by uid.
-    shrunk: BTreeMap<String, Timestamp>,
+    /// When a ReplicaSet was last made smaller, and how many pods its Deployment had available then, by uid.
+    shrunk: BTreeMap<String, (Timestamp, i32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,7 @@ struct Limits {
     total_max: i32,
     available_min: i32,
     recreate: bool,
+    paused: bool,
 }
 
 impl Limits {
@@ -43,7 +44,8 @@ impl Limits {
         let unavailable = portion(rolling.max_unavailable.as_ref(), "25%", replicas, false);
         let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
         let recreate = strategy.type_.as_deref() == Some("Recreate");
-        Self { total_max: replicas + surge, available_min: replicas - unavailable, recreate }
+        let paused = spec.paused == Some(true);
+        Self { total_max: replicas + surge, available_min: replicas - unavailable, recreate, paused }
     }
 }
 
@@ -69,11 +71,11 @@ impl Invariant for Deployments {
 
 impl Deployments {
     /// What a Deployment may go by: what it asks, and what it asked when news of that may still be on their way.
-    fn limits(&mut self, uid: &str, now: Timestamp) -> Vec<Limits> {
+    fn limits(&mut self, uid: &str, step: &Step<'_>) -> Vec<Limits> {
         let Some(asked) = self.asked.get_mut(uid) else { return Vec::new() };
         // Each wish holds until the next one: the last that is old enough still counts.
         while let [_, (since, _), ..] = asked.as_slice()
-            && now.duration_since(*since).unsigned_abs() > KNOWN_AFTER
+            && !step.lately(Some(*since))
         {
             asked.remove(0);
         }
@@ -85,9 +87,9 @@ impl Deployments {
         let (before, now) = (step.previous::<ReplicaSet>().map_or(0, size), size(replica_set));
         let Some(owner) = controller_of(&replica_set.metadata) else { return Ok(()) };
         if now < before {
-            self.shrunk.insert(replica_set.metadata.uid.clone().unwrap_or_default(), step.now);
+            self.shrink(replica_set, &owner.uid, step);
         }
-        let limits = self.limits(&owner.uid, step.now);
+        let limits = self.limits(&owner.uid, step);
         if now <= before || limits.is_empty() || limits.iter().any(|limits| limits.recreate) {
             return Ok(());
         }
@@ -96,15 +98,28 @@ impl Deployments {
         require(total <= most, || format!("Deployment {} asks for {total} pods, at most {most} may be", owner.name))
     }
 
+    /// Notes what a Deployment could go by when it gave up pods. Its ReplicaSet may delete them later, for two decisions at once.
+    fn shrink(&mut self, replica_set: &ReplicaSet, deployment: &str, step: &Step<'_>) {
+        let Some(deployment) = step.world.by_uid(deployment).and_then(|owner| owner.shared::<Deployment>()) else {
+            return;
+        };
+        let available = count(pods_of(&deployment, step.world).filter(|pod| is_available(&deployment, pod, step.now)));
+        let uid = replica_set.metadata.uid.clone().unwrap_or_default();
+        let before = self.shrunk.get(&uid).filter(|(at, _)| step.lately(Some(*at)));
+        let available = before.map_or(available, |(_, least)| available.min(*least));
+        self.shrunk.insert(uid, (step.now, available));
+    }
+
     fn pod(&mut self, step: &Step<'_>) -> Result<(), String> {
         let Some(place) = Place::of(step) else { return Ok(()) };
         let uid = place.deployment.metadata.uid.clone().unwrap_or_default();
-        let seconds = place.deployment.spec.as_ref().and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
-        let available = |pod: &Pod| pods::is_active(pod) && pods::is_available(pod, seconds, step.now);
+        let available = |pod: &Pod| is_available(&place.deployment, pod, step.now);
         let was_available = step.previous::<Pod>().is_some_and(available);
         let is_available = step.object::<Pod>().is_some_and(available);
-        let limits = self.limits(&uid, step.now);
-        let recreate = limits.iter().all(|limits| limits.recreate);
+        let limits = self.limits(&uid, step);
+        // The promise is about an update: a Deployment that is paused after the old pods were asked to go, and before there is a new
+        // ReplicaSet, gets pods of its newest old one at once. Source: `sync.go` `scale`, `FindActiveOrLatest`.
+        let recreate = limits.iter().all(|limits| limits.recreate && !limits.paused);
         if step.event.previous.is_none() && recreate {
             return place.alone(step);
         }
@@ -122,23 +137,24 @@ impl Deployments {
             return Ok(());
         }
         let replica_set = place.replica_set.metadata.uid.as_deref().unwrap_or("");
-        let decided = self.shrunk.get(replica_set).copied().unwrap_or(step.now).min(step.now);
+        let (decided, available_then) = self.shrunk.get(replica_set).copied().unwrap_or((step.now, i32::MAX));
         let excused = self
             .lost
             .get(&uid)
-            .is_some_and(|lost| *lost >= decided || decided.duration_since(*lost).unsigned_abs() <= KNOWN_AFTER);
+            .is_some_and(|lost| *lost >= decided || decided.duration_since(*lost).unsigned_abs() <= step.known_after);
         if excused || limits.iter().any(|limits| limits.recreate) {
             return Ok(());
         }
-        let least = limits.iter().map(|limits| limits.available_min).min().unwrap_or(0);
-        // The Deployment gives up a pod that is not available yet; its ReplicaSet, which chooses by readiness and by node before
-        // it looks at how long a pod has been ready, may keep that one and give up another. So it is upstream.
+        // One that has fewer available than it must gives up others only.
+        let least = limits.iter().map(|limits| limits.available_min).min().unwrap_or(0).min(available_then);
+        // The Deployment gives up pods that are not available yet (`cleanupUnhealthyReplicas`). Their ReplicaSet, which knows of
+        // no availability, chooses by readiness, by node, and by the logarithm of how long a pod has been ready
+        // (`ActivePodsWithRanks`), and may keep one of those and give up another.
         let confused = |pod: &Pod| {
             let own = controller_of(&pod.metadata).is_some_and(|owner| owner.uid == replica_set);
             own && pods::is_active(pod) && pods::is_ready(pod)
         };
-        let left = place.pods(step.world).filter(|pod| available(pod) || confused(pod)).count();
-        let left = i32::try_from(left).unwrap_or(i32::MAX);
+        let left = count(pods_of(&place.deployment, step.world).filter(|pod| available(pod) || confused(pod)));
         require(left >= least, || {
             let pod = step.event.object.key();
             format!("with {pod} gone, Deployment {} has {left} pods available, at least {least} must be", place.name())
@@ -163,23 +179,31 @@ impl Place {
         self.deployment.metadata.name.as_deref().unwrap_or("")
     }
 
-    fn pods<'a>(&'a self, world: &'a World) -> impl Iterator<Item = Arc<Pod>> + 'a {
-        let uid = self.deployment.metadata.uid.as_deref().unwrap_or("");
-        let sets = world.owned_by::<ReplicaSet>(uid);
-        sets.flat_map(|set| world.owned_by::<Pod>(set.metadata.uid.as_deref().unwrap_or("")).collect::<Vec<_>>())
-    }
-
     /// Under `Recreate`, a pod comes only when every pod of another template has ended.
     fn alone(&self, step: &Step<'_>) -> Result<(), String> {
         let own = self.replica_set.metadata.uid.as_deref().unwrap_or("");
         let other = |pod: &Arc<Pod>| {
             controller_of(&pod.metadata).is_some_and(|owner| owner.uid != own) && !pods::is_terminal(pod)
         };
-        let others = self.pods(step.world).filter(other).count();
+        let others = pods_of(&self.deployment, step.world).filter(other).count();
         require(others == 0, || {
             format!("{} of Deployment {} comes while {others} old ones are there", step.event.object.key(), self.name())
         })
     }
+}
+
+fn pods_of<'a>(deployment: &'a Deployment, world: &'a World) -> impl Iterator<Item = Arc<Pod>> + 'a {
+    let sets = world.owned_by::<ReplicaSet>(deployment.metadata.uid.as_deref().unwrap_or(""));
+    sets.flat_map(|set| world.owned_by::<Pod>(set.metadata.uid.as_deref().unwrap_or("")).collect::<Vec<_>>())
+}
+
+fn is_available(deployment: &Deployment, pod: &Pod, now: Timestamp) -> bool {
+    let seconds = deployment.spec.as_ref().and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
+    pods::is_active(pod) && pods::is_available(pod, seconds, now)
+}
+
+fn count<T>(all: impl Iterator<Item = T>) -> i32 {
+    i32::try_from(all.count()).unwrap_or(i32::MAX)
 }
 
 /// Whether a Deployment is as it asks to be.

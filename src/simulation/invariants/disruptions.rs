@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{KNOWN_AFTER, newly_ending, require};
+use super::{newly_ending, require};
 use crate::simulation::{Invariant, Step};
 
 /// Watches over evictions, for budgets that name a number in `minAvailable`.
@@ -50,7 +50,7 @@ impl Invariant for Disruptions {
             let matching = step.world.list_in::<Pod>(step.event.object.namespace());
             let left = matching.filter(|pod| healthy(pod) && selector.matches_optional(pod.metadata.labels.as_ref()));
             let left = i32::try_from(left.count()).unwrap_or(i32::MAX);
-            let known = !step.lately(self.lost.get(key.as_str()).copied(), KNOWN_AFTER);
+            let known = !step.lately(self.lost.get(key.as_str()).copied());
             require(!known || left >= least, || {
                 format!("{} is evicted: {left} healthy pods are left, {key} asks for {least}", step.event.object.key())
             })?;

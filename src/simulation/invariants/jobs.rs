@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{KNOWN_AFTER, require};
+use super::require;
 use crate::simulation::{Invariant, Step};
 
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
@@ -86,7 +86,7 @@ impl Jobs {
     fn started(&self, job: &Job, pod: &Pod, step: &Step<'_>) -> Result<(), String> {
         let uid = job.metadata.uid.as_deref().unwrap_or("");
         // A writer that was told of a failure starts the pod again, and deletes one of both later.
-        if step.lately(step.answer_lost, KNOWN_AFTER) || step.lately(self.asked.get(uid).copied(), KNOWN_AFTER) {
+        if step.lately(step.answer_lost) || step.lately(self.asked.get(uid).copied()) {
             return Ok(());
         }
         let active: Vec<_> = step.world.owned_by::<Pod>(uid).filter(|pod| pods::is_active(pod)).collect();

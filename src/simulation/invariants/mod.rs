@@ -1,7 +1,7 @@
 //! What must hold for the built-in workloads, whatever happens to the cluster.
 //!
 //! Nobody can promise against what happens to pods from outside. So each rule is about what controllers do of their own
-//! accord, by what they could know: what happened within [`KNOWN_AFTER`] may not have reached them yet.
+//! accord, by what they could know: what happened within [`Step::known_after`] may not have reached them yet.
 
 mod cron_jobs;
 mod daemon_sets;
@@ -11,8 +11,6 @@ mod jobs;
 mod owners;
 mod replicas;
 mod stateful_sets;
-
-use std::time::Duration;
 
 use coracle_controllers::pods;
 use k8s_openapi::api::core::v1::Pod;
@@ -31,10 +29,6 @@ use super::{Invariant, Step};
 
 /// Pods with this annotation are deleted by users, not by controllers. A script sets it before it deletes a pod.
 pub const DELETED_BY_USER: &str = "simulation.coracle.dev/deleted-by-user";
-
-/// How long news may take to reach a controller and to be acted on: controllers may be away, lag, and meet a failing store, one
-/// after the other.
-pub const KNOWN_AFTER: Duration = Duration::from_secs(120);
 
 /// All of them.
 #[must_use]

@@ -6,7 +6,7 @@ use coracle_core::object::controller_of;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{KNOWN_AFTER, require};
+use super::require;
 use crate::simulation::{Invariant, Step};
 
 /// Watches over the number of pods of ReplicaSets.
@@ -17,7 +17,7 @@ impl Invariant for Replicas {
     fn after(&mut self, step: &Step<'_>) -> Result<(), String> {
         let Some(pod) = step.object::<Pod>().filter(|_| step.event.previous.is_none()) else { return Ok(()) };
         // A writer that was told of a failure makes the pod again, and deletes one too many later.
-        if step.lately(step.answer_lost, KNOWN_AFTER) {
+        if step.lately(step.answer_lost) {
             return Ok(());
         }
         let owner = controller_of(&pod.metadata).and_then(|owner| step.world.by_uid(&owner.uid));

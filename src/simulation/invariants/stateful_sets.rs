@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{KNOWN_AFTER, is_disrupted, newly_ending, portion, require};
+use super::{is_disrupted, newly_ending, portion, require};
 use crate::simulation::{Invariant, Step};
 
 /// Watches over ordinals.
@@ -45,7 +45,7 @@ impl StatefulSets {
     fn pod(&mut self, set: &StatefulSet, step: &Step<'_>) -> Result<(), String> {
         let uid = set.metadata.uid.clone().unwrap_or_default();
         let view = View { set, world: step.world, now: step.now };
-        let known = !step.lately(self.stirred.get(&uid).copied(), KNOWN_AFTER);
+        let known = !step.lately(self.stirred.get(&uid).copied());
         let Some(pod) = step.object::<Pod>().or_else(|| step.previous()) else { return Ok(()) };
         let Some(ordinal) = ordinal_of(pod) else { return Ok(()) };
         if step.event.previous.is_none() {
@@ -105,14 +105,17 @@ impl View<'_> {
     /// A pod was taken down: for an update within bounds only few at once, and beyond them one by one from the top.
     fn gone(&self, ordinal: i32, known: bool, step: &Step<'_>) -> Result<(), String> {
         let (first, end) = self.bounds();
-        if !known || !self.ordered() {
+        let within = (first..end).contains(&ordinal);
+        if !known || !self.ordered() && !within {
             return Ok(());
         }
-        let missing = (first..end).filter(|ordinal| !self.is_available(*ordinal)).count();
+        // An update goes from the top, in parallel sets too; only there others may come up below meanwhile.
+        let lowest = if self.ordered() { first } else { ordinal };
+        let missing = (lowest..end).filter(|ordinal| !self.is_available(*ordinal)).count();
         let missing = i32::try_from(missing).unwrap_or(i32::MAX);
         let rolling = self.set.spec.as_ref().and_then(|spec| spec.update_strategy.clone()?.rolling_update);
         let most = portion(rolling.unwrap_or_default().max_unavailable.as_ref(), "0%", end - first, true).max(1);
-        let most = if (first..end).contains(&ordinal) { most } else { 0 };
+        let most = if within { most } else { 0 };
         require(missing <= most, || {
             format!("{} is taken down: {missing} are unavailable, {most} may be", step.event.object.key())
         })
