@@ -82,6 +82,7 @@ mod volume_attributes_class;
 mod volume_sources;
 mod webhooks;
 
+pub use admission_policy::type_warnings;
 pub use pod::quality_of_service;
 pub use same::same;
 pub use table::{Rules, TABLE, lookup};

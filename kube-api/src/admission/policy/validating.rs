@@ -35,14 +35,13 @@ pub(super) struct Compiled {
 impl Compiled {
     fn new(spec: &ValidatingAdmissionPolicySpec) -> Self {
         let has_params = spec.param_kind.is_some();
-        let names = Names { params: has_params, authorizer: true, ..Names::default() };
+        let names = Names::of_policy(has_params);
         let variables = Variable::compile(spec.variables.as_deref().unwrap_or_default(), &names);
-        let names = Names { variables: Some(&variables), ..names };
-        let telling = Names { authorizer: false, ..names };
+        let names = names.with(&variables);
         let validations = spec.validations.as_deref().unwrap_or_default();
         let message = |validation: &Validation| {
             let source = validation.message_expression.as_deref().filter(|source| !source.is_empty())?;
-            Some(Expression::compile(source, &telling, Returns::String))
+            Some(Expression::compile(source, &names.telling(), Returns::String))
         };
         let annotations = spec.audit_annotations.iter().flatten();
         Self {
@@ -53,7 +52,7 @@ impl Compiled {
                 .collect(),
             messages: validations.iter().map(message).collect(),
             annotations: annotations
-                .map(|it| Expression::compile(&it.value_expression, &telling, Returns::StringOrNull))
+                .map(|it| Expression::compile(&it.value_expression, &names, Returns::StringOrNull))
                 .collect(),
             variables,
         }
