@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coracle_core::rbac::Access;
-use coracle_core::{Gateway, Reason, Status, User};
+use coracle_core::{Gateway, Reason, Remarks, Status, User};
 use coracle_store::Store;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
@@ -256,13 +256,18 @@ impl ApiServer {
     pub async fn handle(&self, request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
         let began = Instant::now();
         let (head, body) = split(request);
-        let mut under_way = UnderWay::default();
+        let mut under_way = UnderWay { trail: None, place: Place::default(), remarks: Remarks::heard() };
         let answer = self.answer(&head, body, &caller, &mut under_way);
         let answer = within(self.limit(&head.info, &head.query), answer).await;
         let media_of_refusals = negotiate::media_of_refusals(&head.parts.headers);
-        let answer = answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status));
+        let told = under_way.remarks.take();
+        let answer = answer.unwrap_or_else(|status| {
+            let mut refusal = respond::refusal_in(media_of_refusals, &status);
+            respond::warn(&mut refusal, &told.warnings);
+            refusal
+        });
         let answer = match under_way.trail {
-            Some(trail) => trail.answered(answer),
+            Some(trail) => trail.answered(answer, told),
             None => answer,
         };
         self.count(head, began, answer, under_way.place)
@@ -297,8 +302,10 @@ impl ApiServer {
         }
         if info.is_resource {
             let kind = resources::route(self, info)?;
-            let request = parts;
-            resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
+            let (request, remarks) = (parts, &under_way.remarks);
+            resources::Call { server: self, info, query, request, headers, user, remarks, kind, upgrade }
+                .answer(body)
+                .await
         } else {
             self.answer_other(info, query, headers).await
         }
@@ -464,10 +471,10 @@ impl ApiServer {
 }
 
 /// What a request has while it is answered.
-#[derive(Default)]
 struct UnderWay {
     trail: Option<Trail>,
     place: Place,
+    remarks: Remarks,
 }
 
 /// What a request says before its body.

@@ -7,4 +7,5 @@ mod cluster;
 mod conversion;
 mod hooks;
 mod policies;
+mod records;
 mod virtual_time;

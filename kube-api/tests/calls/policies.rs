@@ -132,7 +132,7 @@ async fn validations() {
             ]],
         ),
         (
-            "validations: [{expression: 'false', message: nope, messageExpression: 'object.none'}]",
+            "validations: [{expression: 'false', message: nope, messageExpression: 'string(object.none)'}]",
             DENY,
             expect![[
                 r#"422 Invalid: configmaps "it" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: nope"#

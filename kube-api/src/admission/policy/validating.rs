@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::Attributes;
 use super::super::expression::{
@@ -167,6 +167,7 @@ pub(super) async fn review(
     let mut refused: Option<Status> = None;
     let mut scenes: BTreeMap<String, Scene> = BTreeMap::new();
     let mut annotations: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut failures = Vec::new();
     let answers = Answers::new(attributes);
     for invocation in select::<ValidatingAdmissionPolicy>(attributes, object).await {
         let invocation = match invocation {
@@ -192,14 +193,29 @@ pub(super) async fn review(
                 judge(spec, &compiled, &evaluator, invocation.ignores_failures)
             })
             .await;
-        if let Some(status) = act(attributes, &invocation, judgement, &mut annotations) {
+        if let Some(status) = act(attributes, &invocation, judgement, &mut annotations, &mut failures) {
             refused.get_or_insert(status);
         }
     }
+    if !failures.is_empty() {
+        let failures = serde_json::to_string(&failures).map_err(Status::internal)?;
+        attributes.notes.annotate("validation.policy.admission.k8s.io/validation_failure", failures);
+    }
     for (key, values) in annotations {
-        attributes.notes.annotate(&key, &values.join(", "));
+        attributes.notes.annotate(&key, values.join(", "));
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// A refusal that is only recorded. Source: `validating.ValidationFailureValue`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    message: String,
+    policy: String,
+    binding: String,
+    expression_index: usize,
+    validation_actions: Vec<String>,
 }
 
 /// Does what the binding says with a judgement. Returns the first refusal.
@@ -208,6 +224,7 @@ fn act(
     invocation: &Invocation<'_, ValidatingAdmissionPolicy>,
     judgement: Judgement,
     annotations: &mut BTreeMap<String, Vec<String>>,
+    failures: &mut Vec<Failure>,
 ) -> Option<Status> {
     let (policy, binding) = (invocation.object.name(), invocation.binding_name);
     let named = format!("ValidatingAdmissionPolicy '{policy}' with binding '{binding}'");
@@ -221,14 +238,13 @@ fn act(
                     refused.get_or_insert_with(|| status(attributes, denial.reason, what));
                 }
                 "Warn" => attributes.notes.warn(format!("Validation failed for {named}: {}", denial.message)),
-                _ => {
-                    let failure = json!([{
-                        "message": denial.message, "policy": policy, "binding": binding,
-                        "expressionIndex": denial.index, "validationActions": actions,
-                    }]);
-                    let key = "validation.policy.admission.k8s.io/validation_failure";
-                    attributes.notes.annotate(key, &failure.to_string());
-                }
+                _ => failures.push(Failure {
+                    message: denial.message.clone(),
+                    policy: policy.to_owned(),
+                    binding: binding.to_owned(),
+                    expression_index: denial.index,
+                    validation_actions: actions.clone(),
+                }),
             }
         }
     }
