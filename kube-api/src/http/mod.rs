@@ -431,6 +431,13 @@ impl ApiServer {
                 {
                     return Ok(index);
                 }
+                if path.trim_end_matches('/') == "/openapi/v2"
+                    && let outbound = self.reader.outbound()
+                    && let Some(document) =
+                        aggregation::open_api_v2(&world, outbound, &**open_api, query, headers).await
+                {
+                    return Ok(document);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),
