@@ -2,12 +2,13 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::Revision;
+use crate::custom::Version;
 use crate::kind::{GroupResource, Kind};
 use crate::resource::AnyResource;
 
@@ -104,6 +105,8 @@ pub struct Object {
     value: Arc<dyn AnyResource>,
     stored: Bytes,
     revision: Revision,
+    /// For custom kinds: by which schema it was once looked whether anything is missing in the stored bytes, and whether not.
+    complete: OnceLock<(Weak<Version>, bool)>,
 }
 
 impl Object {
@@ -111,7 +114,7 @@ impl Object {
     #[must_use]
     pub fn committed(kind: Arc<Kind>, mut value: Box<dyn AnyResource>, stored: Bytes, revision: Revision) -> Self {
         value.metadata_mut().resource_version = Some(revision.to_string());
-        Self { kind, value: Arc::from(value), stored, revision }
+        Self { kind, value: Arc::from(value), stored, revision, complete: OnceLock::new() }
     }
 
     /// An object that is only answered, never stored, such as a review. Its `resourceVersion` stays as it is.
@@ -120,7 +123,7 @@ impl Object {
     /// If the value cannot be encoded.
     pub fn transient(kind: Arc<Kind>, value: Box<dyn AnyResource>) -> Result<Self, serde_json::Error> {
         let stored = value.encode()?.into();
-        Ok(Self { kind, value: Arc::from(value), stored, revision: Revision::ZERO })
+        Ok(Self { kind, value: Arc::from(value), stored, revision: Revision::ZERO, complete: OnceLock::new() })
     }
 
     /// Decodes a stored version.
@@ -214,6 +217,19 @@ impl Object {
     #[must_use]
     pub fn stored(&self) -> &Bytes {
         &self.stored
+    }
+
+    /// Whether the stored bytes are what a schema would complete them to; `None` if nobody has looked.
+    #[must_use]
+    pub fn is_complete(&self, schema: &Arc<Version>) -> Option<bool> {
+        let (known, is_complete) = self.complete.get()?;
+        std::ptr::eq(known.as_ptr(), Arc::as_ptr(schema)).then_some(*is_complete)
+    }
+
+    /// Notes whether the stored bytes are what a schema would complete them to. The first schema that looks is remembered: it is
+    /// the one that the object was written by, unless the definition has changed since.
+    pub fn note_complete(&self, schema: &Arc<Version>, is_complete: bool) {
+        let _ = self.complete.set((Arc::downgrade(schema), is_complete));
     }
 
     /// The object as clients read it: a copy of the stored bytes with `resourceVersion` written in.
