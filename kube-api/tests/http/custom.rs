@@ -25,7 +25,7 @@ async fn over(store: Arc<dyn Store>) -> Cluster {
 }
 
 /// Waits until the world is as wanted.
-async fn until(cluster: &Cluster, wanted: impl Fn(&World) -> bool) {
+pub(crate) async fn until(cluster: &Cluster, wanted: impl Fn(&World) -> bool) {
     loop {
         let (world, mut changes) = cluster.gateway.feed().follow(None);
         if wanted(&world) {

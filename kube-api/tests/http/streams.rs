@@ -197,6 +197,7 @@ async fn admission_may_change_what_is_run() {
             "reinvocationPolicy": "Never",
         },
     });
+    cluster.post("/api/v1/namespaces", &json!({"metadata": {"name": "default"}})).await;
     cluster.post("/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies", &policy).await;
     let binding = json!({"metadata": {"name": "b"}, "spec": {"policyName": "p"}});
     cluster.post("/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings", &binding).await;
@@ -206,7 +207,11 @@ async fn admission_may_change_what_is_run() {
     let mut process = pods.exec("web", ["0"], &params).await.unwrap();
     process.stdin().unwrap().write_all(b"hello\n").await.unwrap();
     let status = process.take_status().unwrap().await.unwrap();
-    assert_eq!(status.message.as_deref(), Some("command terminated with exit code 7"), "{status:?}");
+    assert_eq!(
+        status.message.as_deref(),
+        Some("command terminated with non-zero exit code: exit status 7"),
+        "{status:?}"
+    );
     let proxied = cluster.get("/api/v1/namespaces/default/pods/web/proxy/").await.json();
     assert_eq!(proxied["message"], "Internal error occurred: admission may not change what is asked of a proxy");
 }
