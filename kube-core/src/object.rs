@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use crate::Revision;
 use crate::custom::Version;
 use crate::kind::{GroupResource, Kind};
+use crate::protobuf;
 use crate::resource::AnyResource;
 
 /// An object's place in its collection: `namespace/name`, or just `name` when cluster-scoped. Sorted as the store sorts.
@@ -96,7 +97,8 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// One version of one object, with two faces: the decoded value and the bytes the store keeps.
+/// One version of one object, with two faces: the decoded value and the bytes the store keeps. Once somebody reads it in
+/// protobuf it has that face too.
 ///
 /// The stored bytes carry no `resourceVersion`, because it is known only once they are committed; [`Object::json`] writes it
 /// in. The decoded face has it.
@@ -105,6 +107,7 @@ pub struct Object {
     kind: Arc<Kind>,
     value: Arc<dyn AnyResource>,
     stored: Bytes,
+    protobuf: OnceLock<Box<[u8]>>,
     revision: Revision,
     /// For custom kinds: by which schema it was once looked whether anything is missing in the stored bytes, and whether not.
     complete: OnceLock<(Weak<Version>, bool)>,
@@ -115,7 +118,14 @@ impl Object {
     #[must_use]
     pub fn committed(kind: Arc<Kind>, mut value: Box<dyn AnyResource>, stored: Bytes, revision: Revision) -> Self {
         value.metadata_mut().resource_version = Some(revision.to_string());
-        Self { kind, value: Arc::from(value), stored, revision, complete: OnceLock::new() }
+        Self {
+            kind,
+            value: Arc::from(value),
+            stored,
+            protobuf: OnceLock::new(),
+            revision,
+            complete: OnceLock::new(),
+        }
     }
 
     /// An object that is only answered, never stored, such as a review. Its `resourceVersion` stays as it is.
@@ -124,7 +134,8 @@ impl Object {
     /// If the value cannot be encoded.
     pub fn transient(kind: Arc<Kind>, value: Box<dyn AnyResource>) -> Result<Self, serde_json::Error> {
         let stored = value.encode()?.into();
-        Ok(Self { kind, value: Arc::from(value), stored, revision: Revision::ZERO, complete: OnceLock::new() })
+        let (protobuf, complete) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { kind, value: Arc::from(value), stored, protobuf, revision: Revision::ZERO, complete })
     }
 
     /// Decodes a stored version.
@@ -257,6 +268,18 @@ impl Object {
             buffer.push(b',');
         }
         buffer.extend_from_slice(tail);
+    }
+
+    /// The object as clients read it in protobuf, in the version it is kept in. Encoded by the first who asks.
+    ///
+    /// # Errors
+    /// If the kind has no such form.
+    pub fn protobuf(&self) -> Result<&[u8], protobuf::Error> {
+        if let Some(encoded) = self.protobuf.get() {
+            return Ok(encoded);
+        }
+        let encoded = protobuf::encode(&self.json())?;
+        Ok(self.protobuf.get_or_init(|| encoded.into()))
     }
 
     /// The owner reference with `controller: true`.
