@@ -118,14 +118,7 @@ impl Object {
     #[must_use]
     pub fn committed(kind: Arc<Kind>, mut value: Box<dyn AnyResource>, stored: Bytes, revision: Revision) -> Self {
         value.metadata_mut().resource_version = Some(revision.to_string());
-        Self {
-            kind,
-            value: Arc::from(value),
-            stored,
-            protobuf: OnceLock::new(),
-            revision,
-            complete: OnceLock::new(),
-        }
+        Self { kind, value: Arc::from(value), stored, protobuf: OnceLock::new(), revision, complete: OnceLock::new() }
     }
 
     /// An object that is only answered, never stored, such as a review. Its `resourceVersion` stays as it is.
