@@ -3,12 +3,13 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::io::Write as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::Revision;
+use crate::custom::Version;
 use crate::kind::{GroupResource, Kind};
 use crate::protobuf;
 use crate::resource::AnyResource;
@@ -108,6 +109,8 @@ pub struct Object {
     stored: Bytes,
     protobuf: OnceLock<Box<[u8]>>,
     revision: Revision,
+    /// For custom kinds: by which schema it was once looked whether anything is missing in the stored bytes, and whether not.
+    complete: OnceLock<(Weak<Version>, bool)>,
 }
 
 impl Object {
@@ -115,7 +118,7 @@ impl Object {
     #[must_use]
     pub fn committed(kind: Arc<Kind>, mut value: Box<dyn AnyResource>, stored: Bytes, revision: Revision) -> Self {
         value.metadata_mut().resource_version = Some(revision.to_string());
-        Self { kind, value: Arc::from(value), stored, protobuf: OnceLock::new(), revision }
+        Self { kind, value: Arc::from(value), stored, protobuf: OnceLock::new(), revision, complete: OnceLock::new() }
     }
 
     /// An object that is only answered, never stored, such as a review. Its `resourceVersion` stays as it is.
@@ -124,7 +127,8 @@ impl Object {
     /// If the value cannot be encoded.
     pub fn transient(kind: Arc<Kind>, value: Box<dyn AnyResource>) -> Result<Self, serde_json::Error> {
         let stored = value.encode()?.into();
-        Ok(Self { kind, value: Arc::from(value), stored, protobuf: OnceLock::new(), revision: Revision::ZERO })
+        let (protobuf, complete) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { kind, value: Arc::from(value), stored, protobuf, revision: Revision::ZERO, complete })
     }
 
     /// Decodes a stored version.
@@ -218,6 +222,19 @@ impl Object {
     #[must_use]
     pub fn stored(&self) -> &Bytes {
         &self.stored
+    }
+
+    /// Whether the stored bytes are what a schema would complete them to; `None` if nobody has looked.
+    #[must_use]
+    pub fn is_complete(&self, schema: &Arc<Version>) -> Option<bool> {
+        let (known, is_complete) = self.complete.get()?;
+        std::ptr::eq(known.as_ptr(), Arc::as_ptr(schema)).then_some(*is_complete)
+    }
+
+    /// Notes whether the stored bytes are what a schema would complete them to. The first schema that looks is remembered: it is
+    /// the one that the object was written by, unless the definition has changed since.
+    pub fn note_complete(&self, schema: &Arc<Version>, is_complete: bool) {
+        let _ = self.complete.set((Arc::downgrade(schema), is_complete));
     }
 
     /// The object as clients read it: a copy of the stored bytes with `resourceVersion` written in.

@@ -15,6 +15,7 @@ use crate::event::Happening;
 use crate::feed::Feed;
 use crate::kind::GroupResource;
 use crate::object::{Object, ObjectRef};
+use crate::remarks::Remarks;
 use crate::resource::{AnyResource, Resource};
 use crate::selector::{FieldSelector, Selector};
 use crate::status::Status;
@@ -174,6 +175,8 @@ pub struct Options {
     pub field_validation: FieldValidation,
     /// For an update or apply: whether to create what does not exist.
     pub create_missing: bool,
+    /// Who hears what is told beside the answer. Default: nobody.
+    pub remarks: Remarks,
 }
 
 /// Who asks.

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coracle_core::rbac::Access;
-use coracle_core::{Gateway, Reason, Status, User};
+use coracle_core::{Gateway, Reason, Remarks, Status, User};
 use coracle_store::Store;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
@@ -277,15 +277,20 @@ impl ApiServer {
     pub async fn handle(&self, request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
         let began = Instant::now();
         let (head, body) = split(request);
-        let mut under_way = UnderWay::default();
+        let mut under_way = UnderWay { trail: None, place: Place::default(), remarks: Remarks::heard() };
         let limit = self.limit(&head.info, &head.query);
         let granted = limit.as_ref().ok().copied().flatten().unwrap_or(self.request_timeout) / WAITING_PART;
         let answer = self.answer(&head, body, &caller, granted, &mut under_way);
         let answer = within(limit, answer).await;
         let media_of_refusals = negotiate::media_of_refusals(&head.parts.headers);
-        let answer = answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status));
+        let told = under_way.remarks.take();
+        let answer = answer.unwrap_or_else(|status| {
+            let mut refusal = respond::refusal_in(media_of_refusals, &status);
+            respond::warn(&mut refusal, &told.warnings);
+            refusal
+        });
         let answer = match under_way.trail {
-            Some(trail) => trail.answered(answer),
+            Some(trail) => trail.answered(answer, told),
             None => answer,
         };
         self.count(head, began, answer, under_way.place)
@@ -323,8 +328,10 @@ impl ApiServer {
         }
         if info.is_resource {
             let kind = resources::route(self, info)?;
-            let request = parts;
-            resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
+            let (request, remarks) = (parts, &under_way.remarks);
+            resources::Call { server: self, info, query, request, headers, user, remarks, kind, upgrade }
+                .answer(body)
+                .await
         } else {
             self.answer_other(info, query, headers).await
         }
@@ -451,6 +458,13 @@ impl ApiServer {
                 {
                     return Ok(index);
                 }
+                if path.trim_end_matches('/') == "/openapi/v2"
+                    && let outbound = self.reader.outbound()
+                    && let Some(document) =
+                        aggregation::open_api_v2(&world, outbound, &**open_api, query, headers).await
+                {
+                    return Ok(document);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),
@@ -500,10 +514,10 @@ impl ApiServer {
 }
 
 /// What a request has while it is answered.
-#[derive(Default)]
 struct UnderWay {
     trail: Option<Trail>,
     place: Place,
+    remarks: Remarks,
 }
 
 /// What a request says before its body.

@@ -203,8 +203,19 @@ fn write_version(kind: &Kind, object: &Object, out: &mut Vec<u8>) -> Result<(), 
         object.write_json(out);
         return Ok(());
     }
+    // Most objects of custom kinds are kept as their schema would complete them: they are read whole once.
+    let schema = kind.custom.as_ref().filter(|_| kind.is_storage_version());
+    let known = schema.and_then(|schema| object.is_complete(schema));
+    if known == Some(true) {
+        object.write_json(out);
+        return Ok(());
+    }
     let mut value: Value = serde_json::from_slice(&object.json()).map_err(Status::internal)?;
+    let before = schema.filter(|_| known.is_none()).map(|schema| (schema, value.clone()));
     convert::from_storage(kind, &mut value);
+    if let Some((schema, before)) = before {
+        object.note_complete(schema, before == value);
+    }
     write_json(&value, out)
 }
 
