@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
 mod job;
+mod lost_node;
 mod pod;
 mod replicas;
 mod resize;
