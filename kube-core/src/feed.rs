@@ -256,6 +256,23 @@ impl Subscription {
     }
 }
 
+/// Waits for a change in any of several collections, for readers who then look at the world: what happened is passed over,
+/// also by those that fell behind.
+pub async fn any_changed(subscriptions: &mut [Subscription]) {
+    poll_fn(|context| {
+        let mut woken = false;
+        for subscription in subscriptions.iter_mut() {
+            let Poll::Ready(events) = subscription.poll_next(context, usize::MAX) else { continue };
+            woken = true;
+            if events.is_err() {
+                subscription.next = subscription.journal.end();
+            }
+        }
+        if woken { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
         lock(&self.journal.0).wakers.remove(&self.id);
@@ -265,4 +282,42 @@ impl Drop for Subscription {
 /// A poisoned lock only means that another thread panicked between two complete steps.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Kinds;
+
+    /// Publishes a new pod.
+    fn publish(feed: &Feed, name: &str) {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"namespace": "a", "name": name}})).unwrap();
+        let mut world = World::clone(&feed.world());
+        let object = world.insert(pod).unwrap();
+        let event = Event { revision: world.revision(), object, previous: None, deleted: false };
+        feed.publish(world, vec![event]);
+    }
+
+    fn is_woken(followed: &mut [Subscription]) -> bool {
+        pin!(any_changed(followed)).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_change_wakes_once_also_who_fell_behind() {
+        let feed = Feed::new(World::new(Kinds::builtin()));
+        let mut followed = [feed.follow(Some(&GroupResource::of::<Pod>())).1];
+        assert!(!is_woken(&mut followed));
+        publish(&feed, "read");
+        assert!(is_woken(&mut followed));
+        assert!(!is_woken(&mut followed));
+        publish(&feed, "missed");
+        feed.forget();
+        assert!(is_woken(&mut followed));
+        assert!(!is_woken(&mut followed), "who fell behind starts again from now");
+    }
 }

@@ -50,7 +50,7 @@ pub mod volume;
 pub mod world;
 
 pub use event::{Happening, Severity};
-pub use feed::{Event, Feed, Lagged, Subscription};
+pub use feed::{Event, Feed, Lagged, Subscription, any_changed};
 pub use kind::{GroupResource, Kind, Kinds, Subresource};
 pub use metrics::Metrics;
 pub use object::{Object, ObjectKey, ObjectRef};

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -234,7 +235,8 @@ impl Object {
             return;
         };
         buffer.extend_from_slice(head);
-        buffer.extend_from_slice(format!(r#""resourceVersion":"{}""#, self.revision).as_bytes());
+        // Writing to memory cannot fail.
+        let _written = write!(buffer, r#""resourceVersion":"{}""#, self.revision);
         if tail.first() != Some(&b'}') {
             buffer.push(b',');
         }

@@ -5,13 +5,11 @@
 //! Source: kube-aggregator `remote_available_controller.go`, `local_available_controller.go`.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use coracle_core::{Gateway, GroupResource, Request, Status, Subscription, Target, World};
+use coracle_core::{Gateway, GroupResource, Request, Status, Target, World, any_changed};
 use http::header::ACCEPT;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
@@ -86,23 +84,11 @@ pub async fn run(gateway: Arc<dyn Gateway>, outbound: Arc<dyn Outbound>, aggrega
             }
         }
         match (has_remote, all_well) {
-            (false, true) => changed(&mut awaited).await,
-            (_, false) => drop(tokio::time::timeout(RETRY_DELAY, changed(&mut awaited)).await),
-            (true, true) => drop(tokio::time::timeout(RECHECK_PERIOD, changed(&mut awaited)).await),
+            (false, true) => any_changed(&mut awaited).await,
+            (_, false) => drop(tokio::time::timeout(RETRY_DELAY, any_changed(&mut awaited)).await),
+            (true, true) => drop(tokio::time::timeout(RECHECK_PERIOD, any_changed(&mut awaited)).await),
         }
     }
-}
-
-/// Waits for a change in any of several collections.
-async fn changed(awaited: &mut [Subscription]) {
-    poll_fn(|context| {
-        let mut woken = false;
-        for changes in awaited.iter_mut() {
-            woken |= changes.poll_next(context, usize::MAX).is_ready();
-        }
-        if woken { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 async fn check(

@@ -5,31 +5,19 @@ use std::sync::Arc;
 
 use coracle_core::{Status, User};
 use futures::TryStreamExt as _;
-use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, UPGRADE};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use tokio_util::sync::CancellationToken;
 
 use super::{is_available, peer};
 use crate::http::body::{Body, RequestBody};
+use crate::http::relay::{ask_upgrade, end_to_end, join, wants_upgrade};
 use crate::http::respond::text;
 use crate::outbound::{Outbound, authority};
-
-/// Headers that are for one connection only. Source: RFC 9110, 7.6.1.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// A request that is to be passed on.
 pub(crate) struct Proxied<'a> {
@@ -80,33 +68,22 @@ pub(crate) async fn proxy(
     let (mut parts, body) = response.into_parts();
     parts.extensions.clear();
     if !switches {
-        HOP_BY_HOP.iter().for_each(|name| drop(parts.headers.remove(*name)));
+        parts.headers = end_to_end(&parts.headers);
     }
     let frames = body.into_data_stream().map_err(Into::into);
     let body = if switches { Body::Full(bytes::Bytes::new()) } else { Body::Stream(Box::pin(frames)) };
     Ok(Response::from_parts(parts, body))
 }
 
-/// Passes bytes both ways until one side ends.
-async fn join(ours: OnUpgrade, theirs: OnUpgrade) {
-    let (Ok(ours), Ok(theirs)) = futures::join!(ours, theirs) else { return };
-    let (mut ours, mut theirs) = (TokioIo::new(ours), TokioIo::new(theirs));
-    let _ended = tokio::io::copy_bidirectional(&mut ours, &mut theirs).await;
-}
-
 /// The client's headers, without what is for us, and with who asks.
 fn headers(parts: &Parts, user: &User) -> Result<HeaderMap, Status> {
-    let mut headers = parts.headers.clone();
-    let upgrade = headers.get(UPGRADE).cloned();
-    let is_ours = |name: &HeaderName| {
-        let name = name.as_str();
-        name.starts_with("x-remote-") || name.starts_with("impersonate-") || HOP_BY_HOP.contains(&name)
-    };
+    let mut headers = end_to_end(&parts.headers);
+    let is_ours =
+        |name: &HeaderName| name.as_str().starts_with("x-remote-") || name.as_str().starts_with("impersonate-");
     let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
     ours.into_iter().chain([AUTHORIZATION, HOST]).for_each(|name| drop(headers.remove(name)));
-    if let Some(protocol) = upgrade {
-        headers.insert(UPGRADE, protocol);
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    if wants_upgrade(&parts.headers) {
+        ask_upgrade(&parts.headers, &mut headers);
     }
     let mut add = |name: &str, value: &str| -> Result<(), Status> {
         let refuse = |_| Status::bad_request("the user's name, groups or extra cannot be sent in headers");

@@ -3,13 +3,11 @@
 //! Part of the API server, as upstream's apiextensions controllers are: a server without any other controllers serves custom
 //! kinds too. Source: apiextensions `pkg/controller/{status,establish,finalizer}`.
 
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
 use coracle_core::custom::names::{self, FINALIZER, set_condition};
 use coracle_core::custom::place_of;
-use coracle_core::{Gateway, GroupResource, Request, Status, Subscription, Target, World};
+use coracle_core::{Gateway, GroupResource, Request, Status, Target, World, any_changed};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
@@ -37,8 +35,8 @@ pub async fn run(gateway: &dyn Gateway) {
             }
         }
         match failed {
-            true => drop(tokio::time::timeout(RETRY_DELAY, changed(&mut awaited)).await),
-            false => changed(&mut awaited).await,
+            true => drop(tokio::time::timeout(RETRY_DELAY, any_changed(&mut awaited)).await),
+            false => any_changed(&mut awaited).await,
         }
     }
 }
@@ -46,18 +44,6 @@ pub async fn run(gateway: &dyn Gateway) {
 /// Gone or changed meanwhile is no failure: the change wakes us again.
 fn unless_outdated(settled: Result<(), Status>) -> Result<(), Status> {
     settled.or_else(|status| if status.is_not_found() || status.is_conflict() { Ok(()) } else { Err(status) })
-}
-
-/// Waits for a change in any of several collections.
-async fn changed(awaited: &mut [Subscription]) {
-    poll_fn(|context| {
-        let mut woken = false;
-        for changes in awaited.iter_mut() {
-            woken |= changes.poll_next(context, usize::MAX).is_ready();
-        }
-        if woken { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 fn status_of(definition: &CustomResourceDefinition) -> Target {

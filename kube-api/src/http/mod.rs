@@ -27,6 +27,7 @@ pub mod pki;
 mod private_file;
 mod proxy;
 pub mod query;
+pub(crate) mod relay;
 pub mod request_info;
 mod requests;
 mod resources;

@@ -25,6 +25,7 @@ pub use self::call::{CallError, RESPONSE_BYTES_MAX, post};
 pub(crate) use self::call::{full, read_whole, root_cause};
 pub use self::in_process::InProcess;
 pub use self::network::Network;
+pub(crate) use self::tls::client_config;
 pub use crate::http::body::{BoxError, RequestBody};
 
 /// Sends requests to others.

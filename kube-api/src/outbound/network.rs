@@ -25,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::resolve::{self, Resolved};
-use super::{BoxError, Outbound, Peer, Place, RequestBody, tls};
+use super::{BoxError, Outbound, Peer, Place, RequestBody, client_config};
 use crate::http::pki::Identity;
 
 /// Peers whose connections are kept. Beyond that all are forgotten: there is one for each webhook, so this is rarely met.
@@ -74,7 +74,7 @@ impl Network {
             clients.clear();
         }
         let identity = self.identity.as_ref().filter(|_| peer.shows_identity);
-        let tls = tls::config(&peer.trust, identity, &self.clock)?;
+        let tls = client_config(&peer.trust, identity, &self.clock)?;
         let connector = Connector { feed: self.feed.clone(), place: peer.place.clone(), tls };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())

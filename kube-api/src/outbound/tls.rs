@@ -23,8 +23,11 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The client side of TLS.
-pub(super) fn config(
+/// The client side of TLS, for HTTP/1.1.
+///
+/// # Errors
+/// If the authorities or the identity cannot be read.
+pub(crate) fn client_config(
     trust: &Trust,
     identity: Option<&Identity>,
     clock: &Arc<dyn Clock>,

@@ -1,17 +1,17 @@
 //! Ingress and IngressClass.
 
 use super::check::{items, text};
-use super::{Ruled, fill, spec_and_status, spec_only};
+use super::{Ruled, fill, same, spec_only};
 use crate::field::{Errors, Json, Path, format};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressClassParametersReference,
-    IngressLoadBalancerIngress, IngressRule, IngressServiceBackend, IngressSpec, IngressTLS,
+    IngressLoadBalancerIngress, IngressRule, IngressServiceBackend, IngressSpec, IngressStatus, IngressTLS,
 };
 
 const CONTROLLER_BYTES_MAX: usize = 250;
 
 impl Ruled for Ingress {
-    spec_and_status!();
+    const HAS_GENERATION: bool = true;
 
     fn validate(&self, errors: &mut Errors) {
         validate_spec(self.spec.as_ref().unwrap_or(&IngressSpec::default()), &Path::new("spec"), errors);
@@ -47,6 +47,24 @@ impl Ruled for Ingress {
                 }
             }
         }
+    }
+
+    // Its status is never without a `loadBalancer`: upstream prints empty structs.
+    fn prepare_create(&mut self) {
+        self.status = Some(IngressStatus { load_balancer: Some(Default::default()) });
+    }
+
+    fn prepare_update(&mut self, old: &Self) {
+        self.status = old.status.clone();
+    }
+
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec = old.spec.clone();
+        self.status.get_or_insert_default().load_balancer.get_or_insert_default();
+    }
+
+    fn spec_changed(&self, old: &Self) -> bool {
+        !same(&self.spec, &old.spec)
     }
 }
 

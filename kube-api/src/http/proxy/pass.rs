@@ -6,13 +6,12 @@ use std::net::SocketAddr;
 
 use coracle_core::Status;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, UPGRADE};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, LOCATION};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use tokio_util::sync::CancellationToken;
@@ -20,21 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::target::{Target, address_of};
 use super::{split_path, tls, unreachable};
 use crate::http::body::{Body, BoxError, RequestBody};
+use crate::http::relay::{ask_upgrade, end_to_end, join, wants_upgrade};
 use crate::http::resources::Call;
 use crate::http::streams::{Connection, streams_of};
 
-/// What is said between neighbours only. Source: Go's `httputil`, `hopHeaders`.
-const HOP_HEADERS: [&str; 9] = [
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -43,7 +31,11 @@ pub(super) async fn pass(mut call: Call<'_>, body: RequestBody, target: Target) 
     let forward = streams_of(&call)?.port_forward(&target.pod, target.port).await;
     let connection = forward.map_err(|status| unreachable(status.message()))?;
     let connection: Connection = match target.is_https {
-        true => Box::new(tls::connect(connection).await.map_err(|error| unreachable(&error.to_string()))?),
+        true => Box::new(
+            tls::connect(connection, call.server.reader.gateway().clock())
+                .await
+                .map_err(|error| unreachable(&error.to_string()))?,
+        ),
         false => connection,
     };
     let upgrade = call.upgrade.take().filter(|_| wants_upgrade(call.headers));
@@ -62,12 +54,6 @@ pub(super) async fn pass(mut call: Call<'_>, body: RequestBody, target: Target) 
         }
         _ => Ok(incoming(response, &place)),
     }
-}
-
-fn wants_upgrade(headers: &HeaderMap) -> bool {
-    let said = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    headers.contains_key(UPGRADE)
-        && said.flat_map(|line| line.split(',')).any(|word| word.trim().eq_ignore_ascii_case("upgrade"))
 }
 
 async fn ask(
@@ -106,9 +92,8 @@ fn outgoing(call: &Call<'_>, body: RequestBody, upgrades: bool) -> Result<Reques
     if let Some(route) = route(call).and_then(|route| HeaderValue::from_str(&route).ok()) {
         headers.insert(FORWARDED_FOR, route);
     }
-    if upgrades && let Some(upgrade) = call.headers.get(UPGRADE) {
-        headers.insert(UPGRADE, upgrade.clone());
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    if upgrades {
+        ask_upgrade(call.headers, &mut headers);
     }
     *request.headers_mut() = headers;
     Ok(request)
@@ -125,16 +110,6 @@ fn route(call: &Call<'_>) -> Option<String> {
 fn host<'a>(call: &'a Call<'_>) -> Option<&'a str> {
     let authority = call.request.uri.authority().map(http::uri::Authority::as_str);
     authority.or_else(|| call.headers.get(HOST)?.to_str().ok())
-}
-
-/// The headers that are not for neighbours, including those that the sender says are.
-fn end_to_end(headers: &HeaderMap) -> HeaderMap {
-    let said = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let said: Vec<String> =
-        said.flat_map(|line| line.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect();
-    let is_kept =
-        |name: &HeaderName| !HOP_HEADERS.contains(&name.as_str()) && !said.iter().any(|said| said == name.as_str());
-    headers.iter().filter(|(name, _)| is_kept(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The target's answer as the client gets it.
@@ -193,26 +168,9 @@ impl Place {
     }
 }
 
-/// Copies in both directions once both sides have changed protocols.
-async fn join(here: OnUpgrade, there: OnUpgrade) {
-    let Ok((here, there)) = tokio::try_join!(here, there) else { return };
-    let _ended = tokio::io::copy_bidirectional(&mut TokioIo::new(here), &mut TokioIo::new(there)).await;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_between_neighbours_are_left_out() {
-        let pairs = [("connection", "close, X-Secret"), ("x-secret", "1"), ("te", "trailers"), ("accept", "*/*")];
-        let headers: HeaderMap = pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
-            .collect::<HeaderMap>();
-        assert_eq!(end_to_end(&headers).keys().collect::<Vec<_>>(), ["accept"]);
-        assert!(!wants_upgrade(&headers));
-    }
 
     #[test]
     fn locations_lead_back_through_the_proxy() {
