@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use coracle_core::{Action, GroupResource, Object, Request, World};
+use coracle_core::{GroupResource, Object, Request, World};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace};
@@ -31,7 +31,7 @@ impl Planner for FinishedJobs {
         let mut plan = Plan::nothing();
         if let Some(left) = time_left(job, now).filter(|_| job.metadata.deletion_timestamp.is_none()) {
             if left.is_zero() {
-                plan.then(foreground(job));
+                plan.then(Request::delete(job).propagating("Foreground"));
             } else {
                 plan.look_again(Some(left));
             }
@@ -46,14 +46,6 @@ fn time_left(job: &Job, now: Timestamp) -> Option<Duration> {
     let (_, at) = finished(job)?;
     let left = at?.checked_add(SignedDuration::from_secs(seconds.into())).ok()?.duration_since(now);
     Some(Duration::try_from(left).unwrap_or_default())
-}
-
-fn foreground(job: &Job) -> Request {
-    let mut request = Request::delete(job);
-    if let Action::Delete(options) = &mut request.action {
-        options.propagation_policy = Some("Foreground".to_owned());
-    }
-    request
 }
 
 /// Events deleted by one plan at most.

@@ -37,7 +37,6 @@ fn cron_job(name: &str, schedule: &str, zone: &str, policy: &str, run_for: &str)
 }
 
 #[test]
-#[ignore = "found a bug that is not mended yet: pods stop starting on a node after some hundred others"]
 fn a_month_of_cron_jobs_runs_each_time_once() {
     let runs = Runs::default();
     let simulation =
@@ -56,6 +55,8 @@ fn a_month_of_cron_jobs_runs_each_time_once() {
         for name in ["berlin", "new-york", "noon", "often"] {
             cron_jobs.edit(name, |found| found.spec.suspend = Some(true)).await.unwrap();
         }
+        // The last run takes its time.
+        tokio::time::sleep(DAY / 4).await;
     });
     report.unwrap();
     let runs = runs.0.lock().unwrap();
@@ -65,8 +66,8 @@ fn a_month_of_cron_jobs_runs_each_time_once() {
     for times in runs.values() {
         assert!(times.is_sorted_by(|one, next| one < next), "no time twice: {times:?}");
     }
-    // Every third hour; each run lasts four, so that every second time is passed over.
-    assert!((123..=125).contains(&count("often")), "{}", count("often"));
+    // Due every third hour, but each run lasts four: the time that was missed meanwhile is made up for at once.
+    assert!((185..=187).contains(&count("often")), "{}", count("often"));
 }
 
 #[test]

@@ -104,3 +104,44 @@ async fn what_does_not_get_on_says_so_and_recovers() {
     lab.becomes(progress, "True NewReplicaSetAvailable").await;
     assert_eq!(lab.at::<Deployment>("web", "status.conditions.Available.status"), "True");
 }
+
+/// While paused nothing is rolled out, but the size is; resumed, all changes roll out as one.
+#[tokio::test(start_paused = true)]
+async fn pausing_gathers_changes() {
+    let lab = Lab::new(2).await;
+    lab.apply(&deployment(2, "web:v1", "")).await;
+    lab.becomes(Lab::images, "v1 ready x2").await;
+    lab.apply(&deployment(2, "web:v2", "paused: true")).await;
+    lab.apply(&deployment(3, "web:v3", "paused: true")).await;
+    lab.becomes(Lab::images, "v1 ready x3").await;
+    lab.stays(sets, "3").await;
+    lab.apply(&deployment(3, "web:v3", "paused: false")).await;
+    lab.becomes(Lab::images, "v3 ready x3").await;
+    lab.becomes(sets, "0, 3").await;
+}
+
+/// The name that the template's hash gives may be taken by something else; the next one is found.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_taken_is_no_obstacle() {
+    let lab = Lab::new(1).await;
+    lab.apply(&deployment(1, "web:v1", "")).await;
+    lab.becomes(Lab::images, "v1 ready x1").await;
+    let taken = lab.all::<ReplicaSet>().list()[0].clone();
+    lab.delete::<Deployment>("web").await;
+    lab.becomes(|lab| lab.all::<ReplicaSet>().list().len().to_string(), "0").await;
+    let mut squatter = (*taken).clone();
+    squatter.metadata = coracle::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+        name: taken.metadata.name.clone(),
+        labels: Some([("app".to_owned(), "other".to_owned())].into()),
+        ..Default::default()
+    };
+    let spec = squatter.spec.as_mut().unwrap();
+    spec.replicas = Some(0);
+    let labels: std::collections::BTreeMap<_, _> = [("app".to_owned(), "other".to_owned())].into();
+    spec.selector.match_labels = Some(labels.clone());
+    spec.template.as_mut().unwrap().metadata.as_mut().unwrap().labels = Some(labels);
+    lab.all::<ReplicaSet>().create(squatter).await.unwrap();
+    lab.apply(&deployment(1, "web:v1", "")).await;
+    lab.becomes(Lab::images, "v1 ready x1").await;
+    assert_eq!(lab.at::<Deployment>("web", "status.collisionCount"), "1");
+}

@@ -120,3 +120,65 @@ async fn preemption_spares_what_a_budget_protects() {
     lab.apply(&pod("preemptor", "a: b", "priorityClassName: high").replace("REQUEST", "20")).await;
     lab.becomes(Lab::pods, "kept v1 ready, preemptor v1 ready").await;
 }
+
+/// Pods that are not ready may always go if the budget says so; else only while enough others are.
+#[tokio::test(start_paused = true)]
+async fn unhealthy_pods_go_as_the_policy_says() {
+    for (policy, code) in [("AlwaysAllow", None), ("IfHealthyBudget", Some(429))] {
+        let lab = Lab::new(1).await;
+        for name in ["a", "b"] {
+            lab.apply(
+                &pod(name, "app: web", "readinessGates: [{conditionType: example.dev/open}]").replace("REQUEST", "1"),
+            )
+            .await;
+        }
+        lab.becomes(Lab::images, "v1 Running x2").await;
+        let spec = format!("unhealthyPodEvictionPolicy: {policy}, minAvailable");
+        lab.apply(&budget(1).replace("minAvailable", &spec)).await;
+        lab.becomes(|lab| lab.at::<PodDisruptionBudget>("keep", "status.currentHealthy status.expectedPods"), "0 2")
+            .await;
+        let evict = Request::evict(&lab.all::<Pod>().get("a").unwrap(), Default::default());
+        assert_eq!(lab.api.execute(evict).await.err().map(|status| status.code()), code, "{policy}");
+        lab.open_gate("b", true).await;
+        lab.becomes(|lab| lab.at::<PodDisruptionBudget>("keep", "status.currentHealthy"), "1").await;
+        if code.is_some() {
+            let evict = Request::evict(&lab.all::<Pod>().get("a").unwrap(), Default::default());
+            lab.api.execute(evict).await.unwrap();
+        }
+        lab.becomes(Lab::pods, "b v1 ready").await;
+    }
+}
+
+/// Row "runs ReplicaSets to verify preemption running path": of four sets that fill a node in turn, the most important get on.
+#[tokio::test(start_paused = true)]
+async fn sets_of_rising_importance_take_each_others_place() {
+    let lab = Lab::new(1).await;
+    for (name, priority, cpu, replicas) in [("p1", 1, 4, 5), ("p2", 2, 6, 2), ("p3", 3, 10, 1), ("p4", 4, 10, 1)] {
+        lab.apply(&class(name, priority)).await;
+        lab.apply(&format!(
+            "apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {{name: {name}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      priorityClassName: {name}
+      containers: [{{name: c, image: '{name}', resources: {{requests: {{cpu: {cpu}}}}}}}]
+"
+        ))
+        .await;
+        lab.becomes(
+            |lab| {
+                let ready =
+                    lab.all::<Pod>().list().iter().filter(|pod| image(pod) == name && mood(pod) == "ready").count();
+                ready.to_string()
+            },
+            &replicas.to_string(),
+        )
+        .await;
+    }
+    lab.becomes(Lab::images, "p1 Pending x5, p2 ready x2, p3 ready x1, p4 ready x1").await;
+}

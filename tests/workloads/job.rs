@@ -167,3 +167,29 @@ async fn failures_that_are_restarted_in_place_count_against_the_limit() {
     lab.becomes(|lab| lab.at::<Job>("work", "status.failed status.conditions.Failed.reason"), "1 BackoffLimitExceeded")
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_job_goes_when_its_time_is_over() {
+    let lab = Lab::new(1).await;
+    lab.apply(&job("ttlSecondsAfterFinished: 100", "exit:0-5", "Never")).await;
+    lab.becomes(|lab| lab.at::<Job>("work", "status.succeeded"), "1").await;
+    lab.stays(|lab| lab.at::<Job>("work", "status.succeeded"), "1").await;
+    lab.becomes(|lab| lab.all::<Job>().get("work").is_err().to_string(), "true").await;
+    lab.becomes(Lab::images, "").await;
+}
+
+/// An Indexed job grows and shrinks with both numbers together; what is beyond is not done, and does not count.
+#[tokio::test(start_paused = true)]
+async fn an_indexed_job_is_elastic() {
+    let lab = Lab::new(2).await;
+    let spec = |size| format!("parallelism: {size}\n  completions: {size}\n  completionMode: Indexed");
+    lab.apply(&job(&spec(2), "exit:0-1000", "Never")).await;
+    lab.becomes(Lab::images, "exit:0-1000 ready x2").await;
+    lab.apply(&job(&spec(5), "exit:0-1000", "Never")).await;
+    lab.becomes(Lab::images, "exit:0-1000 ready x5").await;
+    lab.apply(&job(&spec(3), "exit:0-1000", "Never")).await;
+    lab.becomes(|lab| lab.at::<Job>("work", "status.active status.failed status.terminating"), "3 null 0").await;
+    tokio::time::sleep(Duration::from_secs(1_000)).await;
+    let done = "SuccessCriteriaMet CompletionsReached; Complete CompletionsReached";
+    lab.becomes(counts, &format!("0 active, 3 ok, 0 failed, indexes 0-2 ok  failed; {done}")).await;
+}

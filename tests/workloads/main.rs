@@ -10,6 +10,7 @@ mod deployment;
 mod disruption;
 mod job;
 mod lost_node;
+mod namespace;
 mod pod;
 mod replicas;
 mod resize;

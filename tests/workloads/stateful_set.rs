@@ -142,3 +142,45 @@ spec:
     lab.delete::<Pod>("squatter").await;
     lab.becomes(Lab::pods, "web-0 v1 ready").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn ordinals_start_where_the_set_says() {
+    let lab = Lab::new(2).await;
+    lab.apply(&set(2, "v1", "ordinals: {start: 3}")).await;
+    lab.becomes(Lab::pods, "web-3 v1 ready, web-4 v1 ready").await;
+    lab.apply(&set(2, "v1", "ordinals: {start: 4}")).await;
+    lab.becomes(Lab::pods, "web-4 v1 ready, web-5 v1 ready").await;
+}
+
+/// A rollout that is stuck at a pod that will never be ready gets on when the template is mended: the broken pod goes first.
+#[tokio::test(start_paused = true)]
+async fn a_mended_template_gets_a_stuck_rollout_on() {
+    let lab = Lab::new(2).await;
+    let parallel = "podManagementPolicy: Parallel";
+    lab.apply(&set(3, "v1", parallel)).await;
+    lab.becomes(Lab::pods, "web-0 v1 ready, web-1 v1 ready, web-2 v1 ready").await;
+    lab.apply(&set(3, "v2", parallel).replace("web:v2", "nowhere")).await;
+    lab.becomes(Lab::pods, "web-0 v1 ready, web-1 v1 ready, web-2 nowhere Pending").await;
+    lab.stays(Lab::pods, "web-0 v1 ready, web-1 v1 ready, web-2 nowhere Pending").await;
+    lab.apply(&set(3, "v3", parallel)).await;
+    lab.becomes(Lab::pods, "web-0 v3 ready, web-1 v3 ready, web-2 v3 ready").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_is_deleted_can_leave_its_pods_to_the_next() {
+    let lab = Lab::new(2).await;
+    lab.apply(&set(2, "v1", "")).await;
+    lab.becomes(Lab::pods, "web-0 v1 ready, web-1 v1 ready").await;
+    let before = (lab.uid("web-0"), lab.uid("web-1"));
+    let orphan = coracle::k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions {
+        propagation_policy: Some("Orphan".to_owned()),
+        ..Default::default()
+    };
+    lab.all::<StatefulSet>().delete_with("web", orphan).await.unwrap();
+    lab.becomes(|lab| lab.all::<StatefulSet>().get("web").is_err().to_string(), "true").await;
+    lab.stays(Lab::pods, "web-0 v1 ready, web-1 v1 ready").await;
+    lab.apply(&set(3, "v1", "")).await;
+    lab.becomes(Lab::pods, "web-0 v1 ready, web-1 v1 ready, web-2 v1 ready").await;
+    assert_eq!(before, (lab.uid("web-0"), lab.uid("web-1")));
+    lab.becomes(|lab| lab.at::<StatefulSet>("web", "status.updatedReplicas status.currentReplicas"), "3 3").await;
+}

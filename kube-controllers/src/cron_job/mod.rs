@@ -315,7 +315,7 @@ impl Round<'_> {
         let announcement = Announcement::about(CONTROLLER, self.cron_job)
             .done("SuccessfulDelete", format!("Deleted job {}", name(&job.metadata)))
             .failed("FailedDelete", "Deleted job: {}");
-        Wish::from(Request::delete(job)).announced(announcement)
+        Wish::from(Request::delete(job).propagating("Background")).announced(announcement)
     }
 
     fn is_listed(&self, job: &Job) -> bool {

@@ -197,7 +197,7 @@ fn policies_say_what_happens_if_one_still_runs() {
         (
             "Replace",
             expect![[r#"
-        delete job default/tick-31558260
+        delete job default/tick-31558260 Background
           event SuccessfulDelete: Deleted job tick-31558260
         update cronjob/status default/tick active.0.name=- active.0.uid=-
         create job default/tick-31558320
@@ -219,11 +219,11 @@ fn only_so_many_ended_jobs_are_kept() {
     check(
         cron_job("0 * * * *", spec, status) + &jobs,
         expect![[r#"
-        delete job default/tick-31558315
+        delete job default/tick-31558315 Background
           event SuccessfulDelete: Deleted job tick-31558315
-        delete job default/tick-31558316
+        delete job default/tick-31558316 Background
           event SuccessfulDelete: Deleted job tick-31558316
-        delete job default/tick-31558314
+        delete job default/tick-31558314 Background
           event SuccessfulDelete: Deleted job tick-31558314
         look again after 3600s
     "#]],
