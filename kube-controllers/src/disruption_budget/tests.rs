@@ -138,7 +138,7 @@ fn happen(small: &mut Small, index: usize, step: Step) {
                     status.disrupted_pods.get_or_insert_default().insert(name.clone(), ago(0));
                 });
                 // The deletion is seen later, or only by the budget's next look.
-                if index % 2 == 0 {
+                if index.is_multiple_of(2) {
                     small.edit::<Pod>(&name, |pod| pod.metadata.deletion_timestamp = Some(ago(0)));
                 }
             }
