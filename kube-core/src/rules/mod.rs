@@ -71,6 +71,7 @@ mod service;
 mod service_account;
 mod service_cidr;
 mod service_ips;
+mod service_type;
 mod stateful_set;
 mod storage_class;
 mod table;
