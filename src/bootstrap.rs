@@ -1,8 +1,9 @@
 //! What every cluster has before anyone asks: its namespaces, its own Service, the system's priority classes; if it serves,
-//! also the default roles.
+//! also the default roles, and the levels and schemas of priority and fairness.
 
 use std::net::SocketAddr;
 
+use coracle_api::fairness::keep::defaults_to_keep;
 use coracle_core::rbac::{complete_binding, complete_role, default_bindings, default_roles};
 use coracle_core::{Gateway, Request, Status};
 use k8s_openapi::api::core::v1::{
@@ -50,6 +51,7 @@ pub(crate) async fn bootstrap(
             }
         });
         requests.extend(roles.chain(bindings));
+        requests.extend(defaults_to_keep(&world));
     }
     // Nobody else can call a loopback address, so the Service has no endpoint then, as upstream.
     let endpoint = endpoint.filter(|endpoint| !endpoint.ip().is_loopback());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use coracle_api::aggregation::{self, Aggregation};
 use coracle_api::audit::Audit;
 use coracle_api::auth::{Auth, OidcSettings};
+use coracle_api::fairness::{self, Fairness};
 use coracle_api::http::ApiServer;
 use coracle_api::http::in_flight::InFlight;
 use coracle_api::openapi::Published;
@@ -63,6 +64,7 @@ pub struct Builder {
     cloud: Option<MakeCloud>,
     autoscaler: AutoscalerSettings,
     in_flight: InFlight,
+    fair: bool,
     keys: Option<PathBuf>,
     audit: Option<Audit>,
     identity: Identity,
@@ -110,6 +112,7 @@ impl Default for Builder {
             cloud: None,
             autoscaler: AutoscalerSettings::default(),
             in_flight: InFlight::default(),
+            fair: true,
             keys: None,
             audit: None,
             identity: Identity::default(),
@@ -275,10 +278,19 @@ impl Builder {
         self
     }
 
-    /// Limits how many requests over HTTP are answered at a time. Default: 400 that read, 200 that write.
+    /// Limits how many requests over HTTP are answered at a time. Default: 600 seats, divided by FlowSchemas and
+    /// PriorityLevelConfigurations; 400 for requests that read and 200 for those that write [without](Self::without_fairness).
     #[must_use]
     pub fn in_flight(mut self, limits: InFlight) -> Self {
         self.in_flight = limits;
+        self
+    }
+
+    /// Has the same limits for every client: FlowSchemas and PriorityLevelConfigurations are only stored.
+    /// Source: kube-apiserver `--enable-priority-and-fairness=false`.
+    #[must_use]
+    pub fn without_fairness(mut self) -> Self {
+        self.fair = false;
         self
     }
 
@@ -421,7 +433,10 @@ impl Builder {
         let numbers = Arc::new(Numbers::new(gateway.clone(), driver.clone()));
         let address = endpoint.map_or_else(String::new, |address| address.to_string());
         let server = ApiServer::new(gateway, store).with_auth(auth).with_address(address);
-        let server = server.with_in_flight(self.in_flight);
+        let server = match self.in_flight.seats().filter(|_| self.fair) {
+            Some(seats) => server.with_fairness(start_fairness(&parts, &pipeline, seats, endpoint.is_some())),
+            None => server.without_fairness(self.in_flight),
+        };
         let server = server.with_outbound(outbound).with_aggregation(aggregation);
         let server = server.with_streams(Arc::new(Streams(router.clone())));
         let server = server.with_open_api(published).with_metrics(numbers).with_usage(metrics);
@@ -462,6 +477,14 @@ pub(crate) fn start_base(parts: &Parts, pipeline: &Arc<Pipeline>) {
     parts.base.spawn(async move { coracle_api::custom::run(&*definitions).await });
     let recorder = pipeline.clone();
     parts.base.spawn(async move { recorder.recorder().run(&*recorder).await });
+}
+
+/// Priority and fairness, and the task that tells it of its objects. A cluster that serves has upstream's objects.
+fn start_fairness(parts: &Parts, pipeline: &Arc<Pipeline>, seats: usize, serves: bool) -> Arc<Fairness> {
+    let fairness = Arc::new(Fairness::new(seats));
+    fairness.digest(&pipeline.feed().world());
+    parts.base.spawn(fairness::keep::run(pipeline.clone(), fairness.clone(), serves));
+    fairness
 }
 
 /// Starts nodes and waits until each is registered.

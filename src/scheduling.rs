@@ -145,7 +145,8 @@ impl Round {
                 }
                 Decision::Wait(why) => self.wait(&pod, &why, None, &mut others),
                 Decision::Preempt { node, victims, why } => {
-                    others.extend(victims.iter().flat_map(|victim| preempt(victim, &pod, &node)));
+                    let now = self.now();
+                    others.extend(victims.iter().flat_map(|victim| preempt(victim, &pod, &node, now)));
                     self.wait(&pod, &why, Some(&node), &mut others);
                 }
             }
@@ -274,7 +275,7 @@ fn note_waiting(pod: &PodInfo, message: String, nominated: Option<&Arc<str>>, no
 }
 
 /// Makes room: notes on the victim why it goes, then deletes it. Source: `preemption.PrepareCandidate`.
-fn preempt(victim: &PodInfo, pod: &PodInfo, node: &str) -> [Request; 2] {
+fn preempt(victim: &PodInfo, pod: &PodInfo, node: &str, now: Timestamp) -> [Request; 2] {
     tracing::debug!(victim = victim.name(), pod = pod.name(), node, "preempts");
     let message = format!("{}: preempting to accommodate a higher priority pod", pod.scheduler_name());
     let note = Request::edit(Target::of(&*victim.pod).below("status"), move |victim: &mut Pod| {
@@ -286,6 +287,7 @@ fn preempt(victim: &PodInfo, pod: &PodInfo, node: &str) -> [Request; 2] {
                 status: "True".to_owned(),
                 reason: Some("PreemptionByScheduler".to_owned()),
                 message: Some(message.clone()),
+                last_transition_time: Some(coracle_core::time::whole_seconds(now)),
                 observed_generation: generation,
                 ..PodCondition::default()
             },

@@ -70,7 +70,8 @@ async fn with_kubectl(name: &str, act: fn(&Kubectl)) {
     let directory = std::env::temp_dir().join(format!("coracle-kubectl-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("streams.yaml"), STREAMS).unwrap();
-    let builder = Cluster::builder().serve("127.0.0.1:0".parse().unwrap());
+    std::fs::write(directory.join("keeper.yaml"), KEEPER).unwrap();
+    let builder = Cluster::builder().serve("127.0.0.1:0".parse().unwrap()).local_volumes(directory.join("volumes"));
     let builder = builder.node(Node::new("local", ProcessRuntime::new().unwrap()));
     let functions = Node::new("functions", FunctionRuntime::new().with("greeter", greeter));
     let taint = Taint { key: "functions".to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
@@ -113,6 +114,29 @@ metadata: {name: greeters}
 spec:
   selector: {app: greeter}
   ports: [{name: web, port: 80, targetPort: http}]
+"#;
+
+/// A set whose pods note in their volume when they start, and show their resources.
+const KEEPER: &str = r#"
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: keeper}
+spec:
+  serviceName: keeper
+  selector: {matchLabels: {app: keeper}}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+  template:
+    metadata: {labels: {app: keeper}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: c
+        image: example
+        command: [sh, -c, "echo started >> /data/starts; exec sleep 1000"]
+        resources: {requests: {cpu: 10m}}
+        volumeMounts: [{name: data, mountPath: /data}]
 "#;
 
 /// An HTTP server that answers with the request's first line.
@@ -183,6 +207,38 @@ fn forward_ports(kubectl: &Kubectl) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kubectl_reaches_into_pods() {
     with_kubectl("streams", streams).await;
+}
+
+/// What a pod wrote is there when it comes back; a person looks into it, and gives it more.
+fn keeps(kubectl: &Kubectl) {
+    kubectl.ok("apply -f keeper.yaml", &["statefulset.apps/keeper created"]);
+    kubectl.ok("rollout status statefulset/keeper --timeout=60s", &["complete"]);
+    kubectl.ok("get pvc data-keeper-0", &["Bound"]);
+    assert_eq!(kubectl.run("exec keeper-0 -- cat /data/starts", true), "started\n");
+    kubectl.ok("delete pod keeper-0", &["deleted"]);
+    kubectl.ok("rollout status statefulset/keeper --timeout=60s", &["complete"]);
+    kubectl.ok("wait --for=condition=Ready pod/keeper-0 --timeout=60s", &["condition met"]);
+    assert_eq!(kubectl.run("exec keeper-0 -- cat /data/starts", true), "started\nstarted\n");
+
+    let resources = r#"{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"20m"}}}]}}"#;
+    kubectl.ok(&format!("patch pod keeper-0 --subresource resize --patch {resources}"), &["patched"]);
+    let given = "jsonpath={.status.containerStatuses[0].resources.requests.cpu}";
+    kubectl.ok(&format!("wait --for={given}=20m pod/keeper-0 --timeout=60s"), &["condition met"]);
+    kubectl.ok("get events", &["ResizeCompleted"]);
+
+    kubectl.ok("debug keeper-0 --image=example -c looker -- sh -c echo~seen;~sleep~1000", &[]);
+    let looks = "jsonpath={.status.ephemeralContainerStatuses[0].state.running}";
+    kubectl.ok(&format!("wait --for={looks} pod/keeper-0 --timeout=60s"), &["condition met"]);
+    kubectl.ok("logs keeper-0 -c looker", &["seen"]);
+    kubectl.ok("exec keeper-0 -c looker -- echo inside", &["inside"]);
+    kubectl.ok("delete statefulset keeper", &["deleted"]);
+    kubectl.ok("wait --for=delete pod/keeper-0 --timeout=60s", &[]);
+    kubectl.ok("get pvc data-keeper-0", &["Bound"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubectl_keeps_resizes_and_looks_into_pods() {
+    with_kubectl("keeps", keeps).await;
 }
 
 fn check_private(path: &Path) {

@@ -94,6 +94,10 @@ fn tour(owner: &Kubectl) {
     let answer: serde_json::Value = serde_json::from_str(&owner.run(create, true)).unwrap();
     let robot = owner.with_token(answer["status"]["token"].as_str().unwrap());
     limits(&robot);
+    // Robots have a priority of their own, and are told so.
+    owner.ok("wait --for=condition=Dangling=false flowschema/service-accounts --timeout=30s", "condition met");
+    let schema = owner.run("get flowschema service-accounts -o jsonpath={.metadata.uid}", true);
+    robot.ok("get pods -n shop -v=8", &schema);
     // The token that the pod's container found, as the pod printed it.
     owner.ok("wait --for=condition=Ready pod/shows -n shop --timeout=60s", "condition met");
     let mounted = owner.run("logs shows -n shop", true);

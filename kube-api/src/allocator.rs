@@ -169,19 +169,12 @@ fn keep_from_old(spec: &mut ServiceSpec, old: Option<&ServiceSpec>) {
     let Some(old) = old else { return };
     let external = |spec: &ServiceSpec| spec.type_.as_deref() == Some("ExternalName");
     if external(spec) {
-        if !external(old) {
-            (spec.cluster_ip, spec.cluster_ips, spec.ip_families, spec.ip_family_policy) = (None, None, None, None);
-        }
         return;
     }
     if spec.cluster_ip.as_deref().unwrap_or("").is_empty() && !external(old) {
         spec.cluster_ip.clone_from(&old.cluster_ip);
     }
     if spec.type_.as_deref() == Some("ClusterIP") {
-        let unchanged = |port: Option<i32>| old.ports.iter().flatten().any(|old| old.node_port == port);
-        for port in spec.ports.iter_mut().flatten().filter(|port| unchanged(port.node_port)) {
-            port.node_port = None;
-        }
         return;
     }
     for port in spec.ports.iter_mut().flatten().filter(|port| port.node_port.unwrap_or(0) == 0) {

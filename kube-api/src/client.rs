@@ -231,7 +231,7 @@ impl<K: Resource> Api<K> {
         self.typed(self.placed(request)).await
     }
 
-    /// Deletes an object with its kind's usual grace; its dependents follow in the background.
+    /// Deletes an object with its kind's usual grace; its dependents follow in the background (except a Job's pods, which stay).
     ///
     /// # Errors
     /// 404 if there is none.

@@ -9,6 +9,7 @@
 //! | [`auth`] | who asks, what they may do, tokens and reviews |
 //! | [`certificates`] | certificates that clients ask for |
 //! | [`audit`] | what happened: who asked what |
+//! | [`fairness`] | priority and fairness of requests |
 //! | [`client`], [`manifest`] | the typed `Api<K>` for Rust programs; YAML files |
 //! | [`read`] | get, list and watch |
 //! | [`custom`] | kinds that are defined while the cluster runs |
@@ -27,6 +28,7 @@ pub mod auth;
 pub mod certificates;
 pub mod client;
 pub mod custom;
+pub mod fairness;
 pub mod http;
 pub mod manifest;
 pub mod openapi;

@@ -23,6 +23,7 @@ use crate::namespace::Namespaces;
 use crate::node::{NodeLifecycle, TaintEviction};
 use crate::persistent_volume::{ClaimBinding, VolumeBinding};
 use crate::pod_garbage::PodGarbage;
+use crate::policy_types::PolicyTypes;
 use crate::replica_set::Replicas;
 use crate::resource_quota::ResourceQuotas;
 use crate::stateful_set::StatefulSets;
@@ -84,6 +85,7 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(ClaimProtection),
         erase(VolumeProtection),
         erase(ClusterRoleAggregation),
+        erase(PolicyTypes),
     ];
     controllers.extend(options.root_ca.map(|certificate| erase(RootCa::new(certificate))));
     controllers.extend(options.metrics.map(|metrics| erase(HorizontalPodAutoscalers::new(metrics))));

@@ -100,12 +100,13 @@ impl History {
     }
 }
 
-/// Wakes owners whose revisions were adopted or released.
+/// Wakes owners whose revisions were adopted, released or deleted.
 pub fn watch<K: Resource>(on: &mut Watches<K>) {
     on.changes::<ControllerRevision>(|event: &Event, world: &World| {
-        let Some(previous) = &event.previous else { return Vec::new() };
-        let (before, after) = (controller_of(previous.metadata()), controller_of(event.object.metadata()));
-        if before == after {
+        let before = event.previous.as_deref().and_then(|previous| controller_of(previous.metadata()));
+        let after = controller_of(event.object.metadata());
+        let is_new = event.previous.is_none();
+        if (is_new || before == after) && !event.deleted {
             return Vec::new();
         }
         let owners = [before, after].into_iter().flatten().filter_map(|owner| world.by_uid(&owner.uid));

@@ -16,6 +16,7 @@
 //! | [`horizontal_pod_autoscaler`] | as many replicas as metrics ask for |
 //! | [`disruption_budget`], [`resource_quota`] | how many pods may be evicted, how much is used of quotas |
 //! | [`cluster_role_aggregation`] | roles that gather the rules of others |
+//! | [`policy_types`] | what types of kinds say of the expressions of policies |
 //! | [`builtin`](mod@builtin) | all of them |
 //! | [`pods`], [`ownership`], [`victims`], [`template_hash`], [`history`], [`disruption`] | what several planners share |
 
@@ -44,6 +45,7 @@ pub mod plan;
 pub mod planner;
 pub mod pod_garbage;
 pub mod pods;
+pub mod policy_types;
 mod portion;
 pub mod replica_set;
 pub mod resource_quota;

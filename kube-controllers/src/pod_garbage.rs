@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
-use crate::disruption::disrupted;
+use crate::disruption::{disrupted, stale_in, undisrupted};
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::pods;
@@ -19,7 +19,10 @@ use crate::watches::Watches;
 /// How long a young pod may be bound to a node that nobody knows. Source: `quarantineTime`.
 const QUARANTINE: SignedDuration = SignedDuration::from_secs(40);
 
-/// Deletes pods that nobody else will.
+/// The taint by which a person says that what ran on a node is over. Source: core/v1 `TaintNodeOutOfService`.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
+/// Deletes pods that nobody else will, and takes back what was said of the end of those that stayed.
 #[derive(Clone, Copy, Debug)]
 pub struct PodGarbage {
     terminated_max: usize,
@@ -50,6 +53,8 @@ impl Default for PodGarbage {
 #[derive(Debug)]
 pub struct Observed {
     node_exists: bool,
+    /// Somebody has said that the node will not come back as it was.
+    out_of_service: bool,
     /// The oldest ended pods beyond what is kept; only looked for when one more has ended.
     excess: Vec<Arc<Object>>,
 }
@@ -68,14 +73,16 @@ impl Planner for PodGarbage {
 
     fn observe(&self, pod: &Pod, world: &World) -> Observed {
         let node = pods::node_name(pod);
-        let node_exists = node.is_empty() || world.get::<Node>("", node).is_some();
+        let found = if node.is_empty() { None } else { world.get::<Node>("", node) };
+        let node_exists = node.is_empty() || found.is_some();
+        let out_of_service = found.is_some_and(|node| is_out_of_service(&node));
         let crowded = world.count(&GroupResource::of::<Pod>()) > self.terminated_max;
         let excess = if crowded && pods::is_terminal(pod) && self.is_sample(pod) {
             oldest_ended(world, self.terminated_max)
         } else {
             Vec::new()
         };
-        Observed { node_exists, excess }
+        Observed { node_exists, out_of_service, excess }
     }
 
     fn plan(&self, pod: &Pod, observed: Observed, now: Timestamp) -> Plan {
@@ -88,8 +95,17 @@ impl Planner for PodGarbage {
             } else {
                 plan.look_again(Some(left));
             }
-        } else if pods::node_name(pod).is_empty() && pod.metadata.deletion_timestamp.is_some() {
-            plan.then(forced(pod));
+        } else if pod.metadata.deletion_timestamp.is_some() {
+            if observed.out_of_service || pods::node_name(pod).is_empty() {
+                fail(pod, &mut plan);
+                plan.then(forced(pod));
+            }
+        } else if let Some(left) = stale_in(pod, now) {
+            if left.is_zero() {
+                plan.then(Request::update_status(undisrupted(pod, now)));
+            } else {
+                plan.look_again(Some(left));
+            }
         }
         plan
     }
@@ -118,6 +134,23 @@ fn remove_orphan(pod: &Pod, now: Timestamp, plan: &mut Plan) {
     plan.then(forced(pod));
 }
 
+/// A pod that nobody runs any more has failed, whatever it was.
+fn fail(pod: &Pod, plan: &mut Plan) {
+    if !pods::is_terminal(pod) {
+        let mut failed = pod.clone();
+        failed.status.get_or_insert_default().phase = Some("Failed".to_owned());
+        plan.then(Request::update_status(failed));
+    }
+}
+
+/// Source: `gcTerminating`.
+fn is_out_of_service(node: &Node) -> bool {
+    let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    taints.into_iter().any(|taint| taint.key == OUT_OF_SERVICE)
+        && !conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 fn forced(pod: &Pod) -> Request {
     let mut request = Request::delete(pod);
     if let coracle_core::Action::Delete(options) = &mut request.action {
@@ -130,9 +163,10 @@ fn at_once() -> DeleteOptions {
     DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() }
 }
 
-/// The pods on a node that is gone.
+/// The pods on a node that is gone, or will not come back as it was.
 fn pods_on_lost(event: &Event, world: &World) -> Vec<ObjectKey> {
-    let pods = world.pods_on(event.object.name()).filter(|_| event.deleted);
+    let lost = event.deleted || event.object.get::<Node>().is_some_and(is_out_of_service);
+    let pods = world.pods_on(event.object.name()).filter(|_| lost);
     pods.map(|pod| pod.key()).collect()
 }
 
@@ -168,13 +202,54 @@ mod tests {
         "#]],
         );
         check(&(pod("11:00:00", "") + "\n---\n{kind: Node, metadata: {name: one}}"), expect![[""]]);
-        let terminating = pod("11:59:50", ", deletionTimestamp: '2030-01-01T11:59:51Z'");
+        let terminating = pod("11:59:50", ", deletionTimestamp: '2030-01-01T11:59:51Z', finalizers: [a.b/c]");
         check(
             &terminating.replace(", nodeName: one", ""),
             expect![[r#"
+            update pod/status default/a phase=Failed
             delete pod default/a
         "#]],
         );
+        let node = |ready: &str, taint: &str| {
+            format!(
+                "\n---\n{{kind: Node, metadata: {{name: one}}, spec: {{taints: [{{key: {taint}, effect: NoExecute}}]}}, \
+                 status: {{conditions: [{{type: Ready, status: {ready}}}]}}}}"
+            )
+        };
+        check(
+            &(terminating.clone() + &node("Unknown", OUT_OF_SERVICE)),
+            expect![[r#"
+            update pod/status default/a phase=Failed
+            delete pod default/a
+        "#]],
+        );
+        check(&(terminating.clone() + &node("'True'", OUT_OF_SERVICE)), expect![[""]]);
+        check(&(terminating + &node("Unknown", "node.kubernetes.io/unreachable")), expect![[""]]);
+        check(&(pod("11:00:00", "") + &node("Unknown", OUT_OF_SERVICE)), expect![[""]]);
+    }
+
+    #[test]
+    fn a_pod_that_stayed_is_not_about_to_go() {
+        let pod = |reason: &str, since: &str, phase: &str| {
+            format!(
+                "{{kind: Pod, metadata: {{name: a}}, status: {{phase: {phase}, conditions: [{{type: DisruptionTarget, \
+                 status: 'True', reason: {reason}, lastTransitionTime: '2030-01-01T{since}Z'}}]}}}}"
+            )
+        };
+        check(
+            &pod("EvictionByEvictionAPI", "11:59:00", "Running"),
+            expect![[r#"
+            look again after 60s
+        "#]],
+        );
+        check(
+            &pod("EvictionByEvictionAPI", "11:58:00", "Running"),
+            expect![[r#"
+            update pod/status default/a DisruptionTarget=False/
+        "#]],
+        );
+        check(&pod("EvictionByEvictionAPI", "11:58:00", "Failed"), expect![[""]]);
+        check(&pod("TerminationByKubelet", "11:58:00", "Running"), expect![[""]]);
     }
 
     #[test]

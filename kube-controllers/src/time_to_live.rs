@@ -9,7 +9,6 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
-use crate::cron_job::delete_job;
 use crate::job::finished;
 use crate::plan::Plan;
 use crate::planner::Planner;
@@ -32,7 +31,7 @@ impl Planner for FinishedJobs {
         let mut plan = Plan::nothing();
         if let Some(left) = time_left(job, now).filter(|_| job.metadata.deletion_timestamp.is_none()) {
             if left.is_zero() {
-                plan.then(delete_job(job, "Foreground"));
+                plan.then(Request::delete(job).propagating("Foreground"));
             } else {
                 plan.look_again(Some(left));
             }

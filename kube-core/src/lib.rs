@@ -34,6 +34,7 @@ pub mod protobuf;
 pub mod quantity;
 pub mod quota;
 pub mod rbac;
+pub mod remarks;
 pub mod request;
 pub mod resource;
 pub mod revision;
@@ -54,6 +55,7 @@ pub use feed::{Event, Feed, Lagged, Subscription, any_changed};
 pub use kind::{GroupResource, Kind, Kinds, Subresource};
 pub use metrics::Metrics;
 pub use object::{Object, ObjectKey, ObjectRef};
+pub use remarks::Remarks;
 pub use request::{
     Action, Body, Edit, Effect, FieldValidation, Gateway, Options, Patch, Request, Response, Target, User,
 };

@@ -3,13 +3,15 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::Revision;
+use crate::custom::Version;
 use crate::kind::{GroupResource, Kind};
+use crate::protobuf;
 use crate::resource::AnyResource;
 
 /// An object's place in its collection: `namespace/name`, or just `name` when cluster-scoped. Sorted as the store sorts.
@@ -95,7 +97,8 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// One version of one object, with two faces: the decoded value and the bytes the store keeps.
+/// One version of one object, with two faces: the decoded value and the bytes the store keeps. Once somebody reads it in
+/// protobuf it has that face too.
 ///
 /// The stored bytes carry no `resourceVersion`, because it is known only once they are committed; [`Object::json`] writes it
 /// in. The decoded face has it.
@@ -104,7 +107,10 @@ pub struct Object {
     kind: Arc<Kind>,
     value: Arc<dyn AnyResource>,
     stored: Bytes,
+    protobuf: OnceLock<Box<[u8]>>,
     revision: Revision,
+    /// For custom kinds: by which schema it was once looked whether anything is missing in the stored bytes, and whether not.
+    complete: OnceLock<(Weak<Version>, bool)>,
 }
 
 impl Object {
@@ -112,7 +118,7 @@ impl Object {
     #[must_use]
     pub fn committed(kind: Arc<Kind>, mut value: Box<dyn AnyResource>, stored: Bytes, revision: Revision) -> Self {
         value.metadata_mut().resource_version = Some(revision.to_string());
-        Self { kind, value: Arc::from(value), stored, revision }
+        Self { kind, value: Arc::from(value), stored, protobuf: OnceLock::new(), revision, complete: OnceLock::new() }
     }
 
     /// An object that is only answered, never stored, such as a review. Its `resourceVersion` stays as it is.
@@ -121,7 +127,8 @@ impl Object {
     /// If the value cannot be encoded.
     pub fn transient(kind: Arc<Kind>, value: Box<dyn AnyResource>) -> Result<Self, serde_json::Error> {
         let stored = value.encode()?.into();
-        Ok(Self { kind, value: Arc::from(value), stored, revision: Revision::ZERO })
+        let (protobuf, complete) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { kind, value: Arc::from(value), stored, protobuf, revision: Revision::ZERO, complete })
     }
 
     /// Decodes a stored version.
@@ -217,6 +224,19 @@ impl Object {
         &self.stored
     }
 
+    /// Whether the stored bytes are what a schema would complete them to; `None` if nobody has looked.
+    #[must_use]
+    pub fn is_complete(&self, schema: &Arc<Version>) -> Option<bool> {
+        let (known, is_complete) = self.complete.get()?;
+        std::ptr::eq(known.as_ptr(), Arc::as_ptr(schema)).then_some(*is_complete)
+    }
+
+    /// Notes whether the stored bytes are what a schema would complete them to. The first schema that looks is remembered: it is
+    /// the one that the object was written by, unless the definition has changed since.
+    pub fn note_complete(&self, schema: &Arc<Version>, is_complete: bool) {
+        let _ = self.complete.set((Arc::downgrade(schema), is_complete));
+    }
+
     /// The object as clients read it: a copy of the stored bytes with `resourceVersion` written in.
     #[must_use]
     pub fn json(&self) -> Vec<u8> {
@@ -241,6 +261,18 @@ impl Object {
             buffer.push(b',');
         }
         buffer.extend_from_slice(tail);
+    }
+
+    /// The object as clients read it in protobuf, in the version it is kept in. Encoded by the first who asks.
+    ///
+    /// # Errors
+    /// If the kind has no such form.
+    pub fn protobuf(&self) -> Result<&[u8], protobuf::Error> {
+        if let Some(encoded) = self.protobuf.get() {
+            return Ok(encoded);
+        }
+        let encoded = protobuf::encode(&self.json())?;
+        Ok(self.protobuf.get_or_init(|| encoded.into()))
     }
 
     /// The owner reference with `controller: true`.

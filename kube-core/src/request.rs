@@ -15,6 +15,7 @@ use crate::event::Happening;
 use crate::feed::Feed;
 use crate::kind::GroupResource;
 use crate::object::{Object, ObjectRef};
+use crate::remarks::Remarks;
 use crate::resource::{AnyResource, Resource};
 use crate::selector::{FieldSelector, Selector};
 use crate::status::Status;
@@ -174,6 +175,8 @@ pub struct Options {
     pub field_validation: FieldValidation,
     /// For an update or apply: whether to create what does not exist.
     pub create_missing: bool,
+    /// Who hears what is told beside the answer. Default: nobody.
+    pub remarks: Remarks,
 }
 
 /// Who asks.
@@ -259,11 +262,22 @@ impl Request {
         Self::new(Target::place(place), Action::Edit(Edit(Arc::new(edit))))
     }
 
-    /// Deletes this very object (by uid) in the background, with the grace its kind gives.
+    /// Deletes this very object (by uid) with the grace its kind gives. What it owns follows in the background, unless the object
+    /// or its kind says otherwise: Jobs leave their pods, as upstream's do.
     pub fn delete<K: Resource>(object: &K) -> Self {
         let preconditions = Preconditions { uid: object.metadata().uid.clone(), resource_version: None };
         let options = DeleteOptions { preconditions: Some(preconditions), ..DeleteOptions::default() };
         Self::new(Target::of(object), Action::Delete(options))
+    }
+
+    /// A deletion that says what becomes of what the object owns: `Background`, `Foreground` or `Orphan`. Other requests stay as
+    /// they are.
+    #[must_use]
+    pub fn propagating(mut self, policy: &str) -> Self {
+        if let Action::Delete(options) = &mut self.action {
+            options.propagation_policy = Some(policy.to_owned());
+        }
+        self
     }
 
     /// Deletes this very version's object of any kind, with these options; the uid is made a precondition.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use coracle_core::Clock;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Runs the containers of pods. Calls about one sandbox come one at a time, except that [`Runtime::stop`]s
@@ -42,6 +42,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// Starts a container. Its end, whenever it comes, is told through [`Runtime::events`]. Told twice with the same
     /// sandbox, name and attempt, it does nothing more and answers the same id.
     async fn start(&self, container: &ContainerSpec) -> Result<ContainerId, RuntimeError>;
+
+    /// Gives a running container the resources of this version of it. A runtime that enforces none has nothing to do.
+    async fn resize(&self, id: &ContainerId, container: &Container) -> Result<(), RuntimeError> {
+        let _unused = (id, container);
+        Ok(())
+    }
 
     /// Asks a container to end and kills it after `grace`; returns once it has ended. Ending what has ended is no error.
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<(), RuntimeError>;
@@ -147,7 +153,7 @@ pub struct ContainerSpec {
     /// Where the container may write why it ended; read by the node when it has.
     pub termination_message: PathBuf,
     /// The container as the pod has it, for what a runtime may want of it (resources, security context, ports).
-    pub spec: Arc<k8s_openapi::api::core::v1::Container>,
+    pub spec: Arc<Container>,
 }
 
 /// A directory or file of the host shown inside a container.

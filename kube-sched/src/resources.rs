@@ -150,18 +150,27 @@ pub(crate) fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
-/// While a container is resized in place, it counts as the larger of what it asks and what it has.
+/// While a container is resized in place, it counts as the larger of what it asks and what it has; as what it has if its node
+/// can never give what it asks. Source: `determineContainerReqs`.
 fn container_request(pod: &Pod, container: &Container, read: impl Fn(&ResourceList) -> Resources) -> Resources {
     static NOTHING: ResourceList = ResourceList::new();
     let asked = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
     let mut request = read(asked.unwrap_or(&NOTHING));
     if let Some(status) = status_of(pod, container) {
+        if is_infeasible(pod) {
+            request = Resources::default();
+        }
         let held = status.resources.as_ref().and_then(|resources| resources.requests.as_ref());
         for list in held.into_iter().chain(status.allocated_resources.as_ref()) {
             request.raise_to(&Resources::of(list));
         }
     }
     request
+}
+
+fn is_infeasible(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|it| it.type_ == "PodResizePending" && it.reason.as_deref() == Some("Infeasible"))
 }
 
 fn status_of<'a>(pod: &'a Pod, container: &Container) -> Option<&'a ContainerStatus> {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use coracle_core::{Kinds, World};
 use jiff::Timestamp;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -130,6 +132,54 @@ fn preemption_costs_the_least_it_can() {
     );
     // No use if the node is too small anyway.
     check(&["a on=n1 cpu=4", "b on=n2 cpu=4"], "p cpu=5 priority=5", None);
+}
+
+#[test]
+fn preemption_breaks_as_few_budgets_as_it_can() {
+    #[track_caller]
+    fn check(placed: &[&str], budgets: &[(&str, i32)], asks: &str, expected: (&str, &[&str])) {
+        let mut world = World::new(Kinds::builtin());
+        for text in ["n1 cpu=4", "n2 cpu=4"] {
+            world.insert((*node(text)).clone()).unwrap();
+        }
+        for text in placed {
+            world.insert((*pod(text)).clone()).unwrap();
+        }
+        for (app, allowed) in budgets {
+            let selector = if app.is_empty() { json!({}) } else { json!({"matchLabels": {"app": app}}) };
+            let budget = json!({
+                "metadata": {"namespace": "default", "name": format!("b{app}"), "uid": app},
+                "spec": {"selector": selector},
+                "status": {"disruptionsAllowed": allowed, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+                    "disruptedPods": {"gone": "2026-01-01T00:00:00Z"}},
+            });
+            world.insert::<PodDisruptionBudget>(serde_json::from_value(budget).unwrap()).unwrap();
+        }
+        let mut cluster = Snapshot::new();
+        cluster.load(&world);
+        let decision = decide(&mut Framework::new(0), &mut cluster, asks);
+        let Decision::Preempt { node, victims, .. } = decision else { panic!("{decision:?}") };
+        let mut names: Vec<_> = victims.iter().map(|victim| victim.name()).collect();
+        names.sort_unstable();
+        assert_eq!((&*node, &*names), expected);
+    }
+    let (one, two) = ("a on=n1 cpu=4 app:web", "b on=n2 cpu=4 app:db priority=1");
+    check(&[one, two], &[], "p cpu=1 priority=5", ("n1", &["a"]));
+    check(&[one, two], &[("web", 0)], "p cpu=1 priority=5", ("n2", &["b"]));
+    check(&[one, two], &[("web", 1)], "p cpu=1 priority=5", ("n1", &["a"]));
+    // If both are protected, the less important one goes; an empty selector protects nobody.
+    check(&[one, two], &[("web", 0), ("db", 0)], "p cpu=1 priority=5", ("n1", &["a"]));
+    check(&[one, two], &[("", 0)], "p cpu=1 priority=5", ("n1", &["a"]));
+    // On one node, who is protected stays, even before the more important.
+    let apart = ["a on=n1 cpu=2 app:web", "b on=n1 cpu=2 priority=1", "c on=n2 cpu=4 priority=9"];
+    check(&apart, &[("web", 0)], "p cpu=2 priority=5", ("n1", &["b"]));
+    check(&apart, &[("web", 1)], "p cpu=2 priority=5", ("n1", &["a"]));
+    // A budget of one is spent on the first of two.
+    let pair = ["a on=n1 cpu=2 app:web", "b on=n1 cpu=2 app:web", "c on=n2 cpu=4 priority=1"];
+    check(&pair, &[("web", 1)], "p cpu=4 priority=5", ("n2", &["c"]));
+    check(&pair, &[("web", 2)], "p cpu=4 priority=5", ("n1", &["a", "b"]));
+    // One whose eviction was allowed before is counted already.
+    check(&["gone on=n1 cpu=4 app:web", two], &[("web", 0)], "p cpu=1 priority=5", ("n1", &["gone"]));
 }
 
 #[test]

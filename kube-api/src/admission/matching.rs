@@ -119,10 +119,16 @@ fn kind_of(rules: &[Rule<'_>], criteria: &Criteria<'_>, attributes: &Attributes<
     if rules.iter().any(|rule| matches_rule(rule, attributes, attributes.kind)) {
         return Some(Arc::new(attributes.kind.clone()));
     }
-    if !criteria.matches_equivalents {
+    let subresource = &*attributes.target.subresource;
+    // Equivalents differ by group and version only; most rules are about something else.
+    let is_near = |rule: &Rule<'_>| {
+        let is_meant = |operation: &String| operation == "*" || operation == operation_word(attributes.operation);
+        rule.operations.iter().any(is_meant)
+            && rule.resources.iter().any(|named| names(named, &attributes.kind.plural, subresource))
+    };
+    if !criteria.matches_equivalents || !rules.iter().any(is_near) {
         return None;
     }
-    let subresource = &*attributes.target.subresource;
     let is_equivalent = |kind: &Kind| {
         let is_same = kind.group == attributes.kind.group && kind.version == attributes.kind.version;
         kind.storage == attributes.kind.storage

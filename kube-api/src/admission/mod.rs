@@ -25,6 +25,7 @@ mod resource_quota;
 mod runtime_class;
 mod service_account;
 mod storage_protection;
+mod taint_nodes;
 mod versions;
 mod webhook;
 
@@ -54,6 +55,7 @@ pub use resource_quota::ResourceQuotas;
 pub use runtime_class::RuntimeClasses;
 pub use service_account::ServiceAccounts;
 pub use storage_protection::StorageProtection;
+pub use taint_nodes::TaintNodesByCondition;
 pub use webhook::{MutatingWebhooks, ValidatingWebhooks};
 
 use crate::auth::{Authorizer, is_master};

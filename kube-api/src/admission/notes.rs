@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use coracle_core::remarks::{Annotation, Told};
+
 use super::reinvocation::Reinvocation;
 
 /// Something that is kept until the change is in the world, or was refused; then it is dropped.
@@ -20,7 +22,7 @@ pub struct Notes {
 
 #[derive(Debug, Default)]
 struct Inner {
-    warnings: Vec<String>,
+    told: Told,
     holds: Vec<Hold>,
     again: bool,
 }
@@ -28,7 +30,7 @@ struct Inner {
 impl Notes {
     /// Tells the client something.
     pub fn warn(&self, warning: impl Into<String>) {
-        self.lock().warnings.push(warning.into());
+        self.lock().told.warnings.push(warning.into());
     }
 
     /// Keeps a value until the change is in the world, or was refused.
@@ -36,9 +38,18 @@ impl Notes {
         self.lock().holds.push(Box::new(guard));
     }
 
-    /// Tells something to those who look into what happened. Audit records do not have it: it goes to the program's own log.
-    pub fn annotate(&self, key: &str, value: &str) {
-        tracing::info!(target: "audit", key, value, "admission");
+    /// Tells something to those who look into what happened: audit records have it. The first value of a key stays.
+    pub fn annotate(&self, key: &str, value: impl Into<String>) {
+        self.add(key, Annotation { value: value.into(), shows_body: false });
+    }
+
+    /// As [`Notes::annotate`], for what shows of the body of the request, where records have that too.
+    pub fn annotate_body(&self, key: &str, value: impl Into<String>) {
+        self.add(key, Annotation { value: value.into(), shows_body: true });
+    }
+
+    fn add(&self, key: &str, annotation: Annotation) {
+        self.lock().told.annotations.entry(key.to_owned()).or_insert(annotation);
     }
 
     /// Asks for another round of [`admit`](super::Admission::admit) of all plugins when this one is over. There are at most
@@ -54,7 +65,12 @@ impl Notes {
 
     /// The warnings since the last time this was asked.
     pub(crate) fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().warnings)
+        std::mem::take(&mut self.lock().told.warnings)
+    }
+
+    /// What was told since the last time this was asked.
+    pub(crate) fn take_told(&self) -> Told {
+        std::mem::take(&mut self.lock().told)
     }
 
     /// What is held since the last time this was asked.

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Admission, Attributes, Operation};
 
 /// Pods that are looked at when the level of a namespace changes.
+const EXEMPT: &str = "pod-security.kubernetes.io/exempt";
 const PODS_MAX: usize = 3000;
 
 /// Source: `k8s.io/pod-security-admission`.
@@ -66,7 +67,12 @@ impl Admission for PodSecurity {
             return Ok(());
         }
         let Exemptions { users, namespaces, .. } = &self.exemptions;
-        if namespaces.iter().any(|exempt| exempt == name) || users.contains(&attributes.user.name) {
+        let exempt = [
+            ("namespace", namespaces.iter().any(|exempt| exempt == name)),
+            ("user", users.contains(&attributes.user.name)),
+        ];
+        if let Some((why, _)) = exempt.into_iter().find(|(_, is_exempt)| *is_exempt) {
+            attributes.notes.annotate(EXEMPT, why);
             return Ok(());
         }
         if let Some(pod) = object.downcast_ref::<Pod>() {
@@ -96,19 +102,25 @@ impl PodSecurity {
         enforce: bool,
     ) -> Result<(), Status> {
         if self.is_exempt(spec) {
+            attributes.notes.annotate(EXEMPT, "runtimeClass");
             return Ok(());
         }
+        let mut refused = None;
         if enforce {
+            attributes.notes.annotate("pod-security.kubernetes.io/enforce-policy", policy.enforce.to_string());
             let found = violations(policy.enforce, metadata, spec);
             if !found.is_empty() {
                 let why = format!("violates PodSecurity \"{}\": {}", policy.enforce, details(&found));
-                return Err(attributes.forbid(why));
+                refused = Some(attributes.forbid(why));
             }
         }
         let found = violations(policy.audit, metadata, spec);
         if !found.is_empty() {
             let what = format!("would violate PodSecurity \"{}\": {}", policy.audit, details(&found));
-            attributes.notes.annotate("pod-security.kubernetes.io/audit-violations", &what);
+            attributes.notes.annotate("pod-security.kubernetes.io/audit-violations", what);
+        }
+        if let Some(refusal) = refused {
+            return Err(refusal);
         }
         let found = violations(policy.warn, metadata, spec);
         if !found.is_empty() {

@@ -1,5 +1,6 @@
 //! The object in the version that a webhook or a policy wants, and what it made of it.
 
+use coracle_core::custom::CustomObject;
 use coracle_core::rules;
 use coracle_core::{AnyResource, Codec, Kind, Object, Status, convert};
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -121,6 +122,8 @@ fn body_codec(kind: &str) -> Result<Codec, Status> {
         "Binding" => Ok(Codec::of::<Binding>()),
         "Eviction" => Ok(Codec::of::<Eviction>()),
         "TokenRequest" => Ok(Codec::of::<TokenRequest>()),
+        // What a connection is asked for.
+        options if options.ends_with("Options") => Ok(Codec::of::<CustomObject>()),
         other => Err(Status::internal(format!("a webhook may not change a {other}"))),
     }
 }

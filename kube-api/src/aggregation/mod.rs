@@ -23,7 +23,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{APIService, A
 use serde_json::Value;
 
 pub use self::availability::run;
-pub(crate) use self::open_api::index as open_api_index;
+pub(crate) use self::open_api::{index as open_api_index, v2 as open_api_v2};
 pub(crate) use self::proxy::{Proxied, proxy};
 pub use self::register::run as register;
 use crate::outbound::{Peer, Place, Trust};

@@ -124,7 +124,7 @@ mod tests {
             .header("x-remote-user", "root")
             .header("X-Remote-Group", "system:masters")
             .header("impersonate-user", "root")
-            .header("connection", "keep-alive")
+            .header("connection", "keep-alive, X-Remote-User, X-Remote-Group")
             .header("accept", "application/json");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let extra = [("example.org/Scope".to_owned(), vec!["a".to_owned(), "b".to_owned()])].into();

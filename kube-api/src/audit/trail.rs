@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use coracle_core::remarks::Told;
 use coracle_core::{Clock, Status, User};
 use futures::StreamExt as _;
 use http::header::USER_AGENT;
@@ -106,8 +107,11 @@ impl Trail {
         Ok(http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
 
-    /// Tells how it ended, now or when the last of the answer is sent.
-    pub(crate) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
+    /// Tells how it ended, with what was remarked on the way, now or when the last of the answer is sent.
+    pub(crate) fn answered(mut self, mut response: Response<Body>, told: Told) -> Response<Body> {
+        let shows_bodies = self.verdict.level >= Level::Request;
+        let told = told.annotations.into_iter().filter(|(_, annotation)| shows_bodies || !annotation.shows_body);
+        self.record.annotations.extend(told.map(|(key, annotation)| (key, annotation.value)));
         if let Ok(id) = HeaderValue::from_str(&self.record.audit_id) {
             response.headers_mut().insert(AUDIT_ID, id);
         }
@@ -132,7 +136,7 @@ impl Trail {
         response.map(|body| match body {
             Body::Full(bytes) => Body::Full(bytes),
             Body::Stream(stream) => {
-                let told = Told(self);
+                let told = AtTheEnd(self);
                 Body::Stream(
                     stream
                         .inspect(move |_| {
@@ -164,9 +168,9 @@ impl Trail {
 }
 
 /// Tells the end of an answer that is sent piece by piece, when it is sent or given up.
-struct Told(Trail);
+struct AtTheEnd(Trail);
 
-impl Drop for Told {
+impl Drop for AtTheEnd {
     fn drop(&mut self) {
         self.0.tell(Stage::ResponseComplete);
     }

@@ -23,7 +23,9 @@ pub(crate) async fn impersonated(
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.map(str::to_owned).collect::<Vec<_>>()
     };
-    let (mut names, mut uids, groups) = (all("impersonate-user"), all("impersonate-uid"), all("impersonate-group"));
+    // Of several names the first counts, as upstream.
+    let first = |name: &str| all(name).into_iter().next().filter(|value| !value.is_empty());
+    let (name, uid, groups) = (first("impersonate-user"), first("impersonate-uid"), all("impersonate-group"));
     let mut extra = std::collections::BTreeMap::<String, Vec<String>>::new();
     for (name, value) in headers {
         if let Some(key) = name.as_str().strip_prefix(EXTRA) {
@@ -31,8 +33,8 @@ pub(crate) async fn impersonated(
             extra.entry(key).or_default().extend(value.to_str().map(str::to_owned));
         }
     }
-    let Some(name) = names.pop() else {
-        if groups.is_empty() && uids.is_empty() && extra.is_empty() {
+    let Some(name) = name else {
+        if groups.is_empty() && uid.is_none() && extra.is_empty() {
             return Ok(caller);
         }
         return Err(Status::bad_request("requested impersonation without impersonating a user"));
@@ -43,7 +45,7 @@ pub(crate) async fn impersonated(
     };
     let mut wishes = vec![("", resource, namespace, short.to_owned(), "")];
     wishes.extend(groups.iter().map(|group| ("", "groups", "", group.clone(), "")));
-    wishes.extend(uids.iter().map(|uid| ("authentication.k8s.io", "uids", "", uid.clone(), "")));
+    wishes.extend(uid.iter().map(|uid| ("authentication.k8s.io", "uids", "", uid.clone(), "")));
     for (key, values) in &extra {
         let wish = |value: &String| ("authentication.k8s.io", "userextras", "", value.clone(), key.as_str());
         wishes.extend(values.iter().map(wish));
@@ -62,7 +64,7 @@ pub(crate) async fn impersonated(
         _ if groups.is_empty() && name == "system:anonymous" => vec!["system:unauthenticated".to_owned()],
         _ => groups,
     };
-    let user = User { name, uid: uids.pop().unwrap_or_default(), groups, extra };
+    let user = User { name, uid: uid.unwrap_or_default(), groups, extra };
     let anonymous = user.name == "system:anonymous";
     Ok(Arc::new(if anonymous { user } else { authenticated(user) }))
 }

@@ -1,11 +1,12 @@
 //! Asks others whose a token is, and who may do what. Source: apiserver `plugin/pkg/authenticator/token/webhook`,
-//! `plugin/pkg/authorizer/webhook`. Unlike there, a call that fails is not repeated: the client may ask again.
+//! `plugin/pkg/authorizer/webhook`, `util/webhook` (retries).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use coracle_core::rbac::{Access, What};
 use coracle_core::{Clock, Status, User};
 use jiff::{SignedDuration, Timestamp};
@@ -20,8 +21,12 @@ use serde::de::DeserializeOwned;
 
 use super::authenticator::{Authenticator, Credentials, unauthorized};
 use super::authorizer::{Authorizer, Decision};
-use crate::outbound::{Hook, Outbound, post};
+use crate::outbound::{CallError, Hook, Outbound, post};
 
+/// How often a call is made that fails for a while only, and how long the first pause is; each is half as long again as the one
+/// before. Upstream adds up to a fifth by chance. Source: `DefaultRetryBackoffWithInitialDelay`.
+const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a call may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it is believed whose a token is, or that it is nobody's. Source: `--authentication-token-webhook-cache-ttl`.
@@ -123,6 +128,15 @@ fn question(user: &User, access: &Access<'_>) -> SubjectAccessReviewSpec {
     }
 }
 
+/// Source: `webhook.DefaultShouldRetry`.
+fn may_pass(error: &CallError) -> bool {
+    match error {
+        CallError::Failed { source, .. } => source.to_string().contains("reset by peer"),
+        CallError::TimedOut { .. } => false,
+        CallError::Refused { code, .. } => matches!(code, 429 | 500 | 504),
+    }
+}
+
 /// A webhook, and what it answered not long ago.
 struct Asked<A> {
     hook: Hook,
@@ -151,10 +165,25 @@ impl<A: Clone> Asked<A> {
         let url = self.hook.uri();
         let told = |why: &dyn std::fmt::Display| tracing::warn!(url, %why, "a webhook could not be asked");
         let body = serde_json::to_vec(review).map_err(|error| told(&error))?;
-        let answer = post(&*self.outbound, &self.hook, body, TIMEOUT).await.map_err(|error| told(&error))?;
+        let answer = self.call(&body).await.map_err(|error| told(&error))?;
         let (answer, life) = read(serde_json::from_slice(&answer).map_err(|error| told(&error))?);
         self.remember(key, &answer, life);
         Ok(answer)
+    }
+
+    /// Calls until there is an answer, or a failure that will not pass.
+    async fn call(&self, body: &[u8]) -> Result<Bytes, CallError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            match post(&*self.outbound, &self.hook, body.to_vec(), TIMEOUT).await {
+                Err(error) if may_pass(&error) => {
+                    tokio::time::sleep(pause).await;
+                    pause = pause * 3 / 2;
+                }
+                answer => return answer,
+            }
+        }
+        post(&*self.outbound, &self.hook, body.to_vec(), TIMEOUT).await
     }
 
     fn recall(&self, key: &[u8]) -> Option<A> {
@@ -181,7 +210,6 @@ impl<A: Clone> Asked<A> {
 mod tests {
     use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
-    use bytes::Bytes;
     use coracle_core::rbac::Place;
     use http::header::AUTHORIZATION;
     use http::{HeaderMap, Request, Response};
@@ -207,7 +235,7 @@ mod tests {
         let host = InProcess::default().host("hook", move |request: Request<Bytes>| {
             count.fetch_add(1, Ordering::SeqCst);
             let answer = answer(serde_json::from_slice(request.body()).unwrap());
-            let code = if answer.is_null() { 500 } else { 200 };
+            let code = answer.as_u64().map_or(200, |code| u16::try_from(code).unwrap());
             let response = Response::builder().status(code).body(Bytes::from(answer.to_string()));
             std::future::ready(response.unwrap())
         });
@@ -215,7 +243,7 @@ mod tests {
         (hook, Arc::new(host), Arc::new(Hand(AtomicI64::new(1_000))), asked)
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn tokens_are_asked_about_and_answers_remembered_for_a_while() {
         let (hook, outbound, clock, asked) = webhook(|review| {
             assert_eq!(
@@ -224,7 +252,8 @@ mod tests {
             );
             let status = match review["spec"]["token"].as_str().unwrap() {
                 "jane" => json!({"authenticated": true, "user": {"username": "jane", "groups": ["a"]}}),
-                "down" => return Value::Null,
+                "down" => return json!(500),
+                "busy" => return json!(503),
                 "nameless" => json!({"authenticated": true, "user": {}}),
                 _ => json!({"authenticated": false, "user": {"username": "root"}}),
             };
@@ -243,20 +272,21 @@ mod tests {
         check("joe", Ok(None), 1).await;
         check("joe", Ok(None), 0).await;
         check("nameless", Ok(None), 1).await;
-        check("down", Err(401), 1).await;
-        check("down", Err(401), 1).await;
+        check("down", Err(401), 5).await;
+        check("down", Err(401), 5).await;
+        check("busy", Err(401), 1).await;
         clock.0.fetch_add(120, Ordering::SeqCst);
         check("jane", Ok(Some("jane")), 1).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn access_is_asked_about_and_permissions_are_remembered_for_longer() {
         let (hook, outbound, clock, asked) = webhook(|review| {
             let spec = &review["spec"];
             let status = match (spec["resourceAttributes"]["resource"].as_str(), spec["user"].as_str()) {
                 (Some("pods"), _) => json!({"allowed": true, "reason": "why not"}),
                 (Some("nodes"), _) => json!({"allowed": true, "denied": true, "reason": "no"}),
-                (Some("broken"), _) => return Value::Null,
+                (Some("broken"), _) => return json!(504),
                 _ => json!({"allowed": spec["nonResourceAttributes"]["path"] == "/version"}),
             };
             json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {}, "status": status})
@@ -274,7 +304,7 @@ mod tests {
             check(of("pods"), true, "why not", calls).await;
             check(of("nodes"), false, "no", calls).await;
             check(Access::path("get", "/version"), true, "", calls).await;
-            check(of("broken"), false, "", 1).await;
+            check(of("broken"), false, "", 5).await;
         }
         clock.0.fetch_add(30, Ordering::SeqCst);
         check(of("pods"), true, "why not", 0).await;

@@ -38,6 +38,24 @@ impl Body {
         Self::Stream(bytes.map(Ok).boxed())
     }
 
+    /// The same body; `kept` is dropped once there is nothing more to take at once.
+    pub(super) fn keeping_until_idle(self, kept: impl Send + Unpin + 'static) -> Self {
+        match self {
+            Self::Full(bytes) => Self::Full(bytes),
+            Self::Stream(mut stream) => {
+                let mut kept = Some(kept);
+                let taking = futures::stream::poll_fn(move |context| {
+                    let taken = stream.poll_next_unpin(context);
+                    if !matches!(taken, Poll::Ready(Some(_))) {
+                        drop(kept.take());
+                    }
+                    taken
+                });
+                Self::Stream(taking.boxed())
+            }
+        }
+    }
+
     /// The same body; `kept` is dropped once all of it was taken.
     pub(super) fn keeping(self, kept: impl Send + 'static) -> Self {
         match self {

@@ -24,7 +24,7 @@ impl Exposition {
     }
 
     /// A histogram of the family: how many observations were at most each bound, how many there were, and their sum.
-    pub fn histogram(
+    fn histogram(
         &mut self,
         labels: &[(&str, &str)],
         bounds: &[f64],
@@ -62,6 +62,42 @@ impl Exposition {
     }
 }
 
+/// How observations spread: how many there were, their sum, and how many were at most each of some bounds.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    at_most: Vec<u64>,
+    count: u64,
+    sum: f64,
+}
+
+impl Histogram {
+    /// Nothing observed yet; the bounds rise.
+    #[must_use]
+    pub fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, at_most: vec![0; bounds.len()], count: 0, sum: 0.0 }
+    }
+
+    /// Counts an observation.
+    pub fn observe(&mut self, value: f64) {
+        self.count += 1;
+        self.sum += value;
+        let reached = self.bounds.iter().zip(&mut self.at_most).filter(|(bound, _)| value <= **bound);
+        reached.for_each(|(_, at_most)| *at_most += 1);
+    }
+
+    /// How many observations there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Appends it as a sample of the family that was begun last.
+    pub fn tell(&self, labels: &[(&str, &str)], text: &mut Exposition) {
+        text.histogram(labels, self.bounds, &self.at_most, self.count, self.sum);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +106,9 @@ mod tests {
     fn families() {
         let mut text = Exposition::default();
         text.family("a", "gauge", "All.").sample(&[], 1).sample(&[("b", "\"c\""), ("d", "")], 2);
-        text.family("h", "histogram", "How long.").histogram(&[("b", "c")], &[0.5, 1.0], &[1, 2], 3, 4.5);
+        let mut histogram = Histogram::new(&[0.5, 1.0]);
+        [0.5, 1.0, 3.0].into_iter().for_each(|value| histogram.observe(value));
+        histogram.tell(&[("b", "c")], text.family("h", "histogram", "How long."));
         let expected = "# HELP a All.\n# TYPE a gauge\na 1\na{b=\"\\\"c\\\"\",d=\"\"} 2\n\
             # HELP h How long.\n# TYPE h histogram\nh_bucket{b=\"c\",le=\"0.5\"} 1\nh_bucket{b=\"c\",le=\"1\"} 2\n\
             h_bucket{b=\"c\",le=\"+Inf\"} 3\nh_sum{b=\"c\"} 4.5\nh_count{b=\"c\"} 3\n";

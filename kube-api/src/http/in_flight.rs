@@ -1,6 +1,7 @@
-//! How many requests are answered at a time. Source: apiserver `filters.WithMaxInFlightLimit`.
+//! How many requests are answered at a time. Source: apiserver `filters.WithPriorityAndFairness`, `WithMaxInFlightLimit`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use coracle_core::User;
 use http::header::{HeaderValue, RETRY_AFTER};
@@ -10,9 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::body::Body;
 use super::request_info::RequestInfo;
 use super::respond;
+use crate::fairness::{Admitted, Arrival, Fairness};
 
-/// Requests at a time, watches and streams not counted. Beyond that clients are told to come back in a second (429), but for
-/// the group `system:masters`, which is always answered.
+/// Requests at a time, watches and streams not counted.
+///
+/// With priority and fairness the sum is how many seats there are to divide; without, clients beyond a limit are told to come
+/// back in a second (429), but for the group `system:masters`, which is always answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InFlight {
     /// Requests that read. Default 400; 0 for no limit. Source: kube-apiserver `--max-requests-inflight`.
@@ -21,21 +25,106 @@ pub struct InFlight {
     pub writes_max: usize,
 }
 
+impl InFlight {
+    /// How many seats priority and fairness divides; nothing if requests are not limited, which it cannot do.
+    #[must_use]
+    pub fn seats(self) -> Option<usize> {
+        Some(self.reads_max.saturating_add(self.writes_max)).filter(|seats| *seats > 0)
+    }
+}
+
 impl Default for InFlight {
     fn default() -> Self {
         Self { reads_max: 400, writes_max: 200 }
     }
 }
 
-/// The places of requests under way.
+/// What lets requests in.
+pub(super) enum Gate {
+    /// Priority and fairness.
+    Fair(Arc<Fairness>),
+    /// The same limits for everybody.
+    Plain(Places),
+}
+
+/// What a request has while it is under way.
+#[derive(Default)]
+pub(super) enum Place {
+    /// Nothing: it needs none.
+    #[default]
+    Free,
+    Fair(Admitted),
+    Plain(OwnedSemaphorePermit),
+}
+
+impl Gate {
+    /// By default it is fair.
+    pub(super) fn new(limits: InFlight) -> Self {
+        match limits.seats() {
+            Some(seats) => Self::Fair(Arc::new(Fairness::new(seats))),
+            None => Self::Plain(Places::new(limits)),
+        }
+    }
+
+    /// Lets a request in, or answers that there is no room. Watches are streams to the plain limits, but not to fairness:
+    /// what is there already is told to them like a list.
+    pub(super) async fn pass(&self, arrival: Arrival<'_>, granted: Duration) -> Result<Place, Response<Body>> {
+        let info = arrival.info;
+        match self {
+            _ if info.is_long_running() && info.verb != "watch" => Ok(Place::Free),
+            Self::Plain(_) if info.is_long_running() => Ok(Place::Free),
+            Self::Plain(places) => places.take(info, arrival.user).ok_or_else(|| too_many(1)),
+            Self::Fair(fairness) => match fairness.admit(&arrival, granted).await {
+                Some(Ok(admitted)) => Ok(Place::Fair(admitted)),
+                Some(Err(refused)) => {
+                    let mut answer = too_many(refused.seconds);
+                    refused.marks.write(answer.headers_mut());
+                    Err(answer)
+                }
+                None => Ok(Place::Free),
+            },
+        }
+    }
+
+    /// How many requests that read, and that write, are under way.
+    pub(super) fn under_way(&self) -> (usize, usize) {
+        match self {
+            Self::Fair(fairness) => fairness.under_way(),
+            Self::Plain(places) => places.taken(),
+        }
+    }
+
+    pub(super) fn fairness(&self) -> Option<&Fairness> {
+        match self {
+            Self::Fair(fairness) => Some(fairness),
+            Self::Plain(_) => None,
+        }
+    }
+}
+
+impl Place {
+    /// An answer that has its place until all of it was sent; a watch, until it was told what is there.
+    pub(super) fn kept_by(self, mut answer: Response<Body>, is_watch: bool) -> Response<Body> {
+        match self {
+            Self::Free => answer,
+            Self::Plain(place) => answer.map(|body| body.keeping(place)),
+            Self::Fair(Admitted { marks, seat, watching }) => {
+                marks.write(answer.headers_mut());
+                answer.map(|body| match is_watch {
+                    true => body.keeping_until_idle(seat).keeping(watching),
+                    false => body.keeping(seat),
+                })
+            }
+        }
+    }
+}
+
+/// The places of requests under way, by the same limits for everybody.
 pub(super) struct Places {
     limits: InFlight,
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
 }
-
-/// A place that a request has until it is dropped.
-pub(super) type Place = Option<OwnedSemaphorePermit>;
 
 impl Places {
     pub(super) fn new(limits: InFlight) -> Self {
@@ -47,21 +136,18 @@ impl Places {
     }
 
     /// A place for a request, if one is free or it needs none. Source: `nonMutatingRequestVerbs`, `WithMaxInFlightLimit`.
-    pub(super) fn take(&self, info: &RequestInfo, user: &User) -> Option<Place> {
-        if info.is_long_running() {
-            return Some(None);
-        }
+    fn take(&self, info: &RequestInfo, user: &User) -> Option<Place> {
         let reads = matches!(&*info.verb, "get" | "list" | "watch");
         let places = if reads { &self.reads } else { &self.writes };
         match places.clone().try_acquire_owned() {
-            Ok(place) => Some(Some(place)),
+            Ok(place) => Some(Place::Plain(place)),
             // The powerful repair a crowded cluster, so they are never turned away.
-            Err(_full) => user.groups.iter().any(|group| group == "system:masters").then_some(None),
+            Err(_full) => user.groups.iter().any(|group| group == "system:masters").then_some(Place::Free),
         }
     }
 
     /// How many requests that read, and that write, have a place now.
-    pub(super) fn taken(&self) -> (usize, usize) {
+    fn taken(&self) -> (usize, usize) {
         let taken = |limit: usize, places: &Semaphore| {
             let limit = if limit == 0 { Semaphore::MAX_PERMITS } else { limit };
             limit.saturating_sub(places.available_permits())
@@ -71,8 +157,8 @@ impl Places {
 }
 
 /// 429, as plain text. Source: `filters.tooManyRequests`.
-pub(super) fn too_many() -> Response<Body> {
+fn too_many(seconds: u64) -> Response<Body> {
     let mut response = respond::text(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later.\n");
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coracle_core::rbac::Access;
-use coracle_core::{Gateway, Reason, Status, User};
+use coracle_core::{Gateway, Reason, Remarks, Status, User};
 use coracle_store::Store;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
@@ -56,19 +56,23 @@ use crate::audit::{Asked, Audit, Trail};
 use crate::auth::authenticator::{anonymous, authenticated};
 use crate::auth::impersonation::impersonated;
 use crate::auth::{Auth, Authenticator, Authorizer, Credentials, Decision, forbidden};
+use crate::fairness::{Arrival, Fairness};
 use crate::outbound::Outbound;
 use crate::read::Reader;
 use body::{Body, RequestBody};
 use exposition::Exposition;
 use health::HealthCheck;
-use in_flight::{InFlight, Place, Places};
+use in_flight::{Gate, InFlight, Place, Places};
 use query::Query;
 use request_info::RequestInfo;
-use requests::{Labels, Requests};
+use requests::{GoesOn, Labels, Requests};
 use streams::PodStreams;
 
 /// How long a request that is no watch or stream may take. Source: kube-apiserver `--request-timeout`.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A request may wait for a seat for this part of its time. Source: `getRequestWaitContext`.
+const WAITING_PART: u32 = 4;
 
 /// Serves the OpenAPI documents.
 #[async_trait]
@@ -97,7 +101,7 @@ pub struct ApiServer {
     audit: Option<Audit>,
     address: String,
     request_timeout: Duration,
-    places: Places,
+    gate: Gate,
     requests: Arc<Requests>,
     shutdown: CancellationToken,
 }
@@ -137,7 +141,7 @@ impl ApiServer {
             audit: None,
             address: "127.0.0.1:6443".to_owned(),
             request_timeout: REQUEST_TIMEOUT,
-            places: Places::new(InFlight::default()),
+            gate: Gate::new(InFlight::default()),
             requests: Arc::default(),
             shutdown: CancellationToken::new(),
         }
@@ -220,10 +224,26 @@ impl ApiServer {
         self
     }
 
-    /// With other limits for requests at a time.
+    /// With other limits for requests at a time, divided by priority and fairness as far as it knows by itself: see
+    /// [`ApiServer::with_fairness`]. If both limits are 0, requests are not limited.
     #[must_use]
     pub fn with_in_flight(mut self, limits: InFlight) -> Self {
-        self.places = Places::new(limits);
+        self.gate = Gate::new(limits);
+        self
+    }
+
+    /// With priority and fairness that somebody tells of its objects, as [`fairness::keep::run`](crate::fairness::keep::run)
+    /// does.
+    #[must_use]
+    pub fn with_fairness(mut self, fairness: Arc<Fairness>) -> Self {
+        self.gate = Gate::Fair(fairness);
+        self
+    }
+
+    /// With the same limits for everybody. Source: kube-apiserver `--enable-priority-and-fairness=false`.
+    #[must_use]
+    pub fn without_fairness(mut self, limits: InFlight) -> Self {
+        self.gate = Gate::Plain(Places::new(limits));
         self
     }
 
@@ -257,13 +277,20 @@ impl ApiServer {
     pub async fn handle(&self, request: http::Request<RequestBody>, caller: Caller) -> Response<Body> {
         let began = Instant::now();
         let (head, body) = split(request);
-        let mut under_way = UnderWay::default();
-        let answer = self.answer(&head, body, &caller, &mut under_way);
-        let answer = within(self.limit(&head.info, &head.query), answer).await;
+        let mut under_way = UnderWay { trail: None, place: Place::default(), remarks: Remarks::heard() };
+        let limit = self.limit(&head.info, &head.query);
+        let granted = limit.as_ref().ok().copied().flatten().unwrap_or(self.request_timeout) / WAITING_PART;
+        let answer = self.answer(&head, body, &caller, granted, &mut under_way);
+        let answer = within(limit, answer).await;
         let media_of_refusals = negotiate::media_of_refusals(&head.parts.headers);
-        let answer = answer.unwrap_or_else(|status| respond::refusal_in(media_of_refusals, &status));
+        let told = under_way.remarks.take();
+        let answer = answer.unwrap_or_else(|status| {
+            let mut refusal = respond::refusal_in(media_of_refusals, &status);
+            respond::warn(&mut refusal, &told.warnings);
+            refusal
+        });
         let answer = match under_way.trail {
-            Some(trail) => trail.answered(answer),
+            Some(trail) => trail.answered(answer, told),
             None => answer,
         };
         self.count(head, began, answer, under_way.place)
@@ -274,6 +301,7 @@ impl ApiServer {
         head: &Head,
         (body, upgrade): (RequestBody, Option<OnUpgrade>),
         caller: &Caller,
+        granted: Duration,
         under_way: &mut UnderWay,
     ) -> Result<Response<Body>, Status> {
         let Head { info, query, parts } = head;
@@ -281,10 +309,12 @@ impl ApiServer {
         let identity = self.identify(headers, caller).await;
         under_way.trail = self.begin_trail(info, parts, caller, &identity);
         let user = identity.acting?;
-        match self.places.take(info, &user) {
-            Some(place) => under_way.place = place,
-            None => return Ok(in_flight::too_many()),
+        let world = self.reader.gateway().feed().world();
+        match self.gate.pass(Arrival { user: &user, info, query, world: &world }, granted).await {
+            Ok(place) => under_way.place = place,
+            Err(answer) => return Ok(answer),
         }
+        drop(world);
         self.permit(&user, info, headers, &mut under_way.trail).await?;
         let body = match &mut under_way.trail {
             Some(trail) => trail.sent(body).await?,
@@ -298,24 +328,27 @@ impl ApiServer {
         }
         if info.is_resource {
             let kind = resources::route(self, info)?;
-            let request = parts;
-            resources::Call { server: self, info, query, request, headers, user, kind, upgrade }.answer(body).await
+            let (request, remarks) = (parts, &under_way.remarks);
+            resources::Call { server: self, info, query, request, headers, user, remarks, kind, upgrade }
+                .answer(body)
+                .await
         } else {
             self.answer_other(info, query, headers).await
         }
     }
 
     /// Counts an answer, and keeps its place until all of it was sent.
-    fn count(&self, head: Head, began: Instant, answer: Response<Body>, place: Place) -> Response<Body> {
+    fn count(&self, head: Head, began: Instant, mut answer: Response<Body>, place: Place) -> Response<Body> {
         let Head { info, query, parts } = head;
-        let lasts = info.is_long_running();
+        let (lasts, is_watch) = (info.is_long_running(), info.verb == "watch");
         let world = self.reader.gateway().feed().world();
         let mut counted = None;
         if let Some(labels) = Labels::of(info, &query, &parts.headers, world.kinds()) {
             counted = lasts.then(|| self.requests.long_running(labels.clone()));
             self.requests.answered(labels, answer.status().as_u16(), (!lasts).then(|| began.elapsed()));
         }
-        answer.map(|body| body.keeping((place, counted)))
+        let counted = GoesOn::count(&mut answer, counted);
+        place.kept_by(answer, is_watch).map(|body| body.keeping(counted))
     }
 
     /// How long a request may take; `None` for watches and streams, which limit themselves.
@@ -411,7 +444,7 @@ impl ApiServer {
         if let Some(answer) = health::answer(path, query, &self.health_checks, is_shutting_down).await {
             return answer;
         }
-        if let Some(document) = self.issuer_document(path) {
+        if let Some(document) = self.issuer_document(path).or_else(|| self.debug_page(path)) {
             return Ok(document);
         }
         match path {
@@ -425,6 +458,13 @@ impl ApiServer {
                 {
                     return Ok(index);
                 }
+                if path.trim_end_matches('/') == "/openapi/v2"
+                    && let outbound = self.reader.outbound()
+                    && let Some(document) =
+                        aggregation::open_api_v2(&world, outbound, &**open_api, query, headers).await
+                {
+                    return Ok(document);
+                }
                 open_api.answer(path, query, headers).await.ok_or_else(Status::no_such_path)
             }
             _ => Err(Status::no_such_path()),
@@ -435,7 +475,10 @@ impl ApiServer {
 impl ApiServer {
     fn numbers(&self) -> Response<Body> {
         let mut text = Exposition::default();
-        self.requests.tell(self.places.taken(), &mut text);
+        self.requests.tell(self.gate.under_way(), &mut text);
+        if let Some(fairness) = self.gate.fairness() {
+            fairness.tell(&mut text);
+        }
         if let Some(metrics) = &self.metrics {
             metrics.tell(&mut text);
         }
@@ -444,6 +487,12 @@ impl ApiServer {
         let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
+    }
+
+    /// What priority and fairness is at.
+    fn debug_page(&self, path: &str) -> Option<Response<Body>> {
+        let page = self.gate.fairness()?.debug_page(path.strip_prefix("/debug/api_priority_and_fairness/")?)?;
+        Some(respond::text(StatusCode::OK, page))
     }
 
     /// What others need to verify the cluster's tokens. Source: `pkg/routes/openidmetadata.go`.
@@ -465,10 +514,10 @@ impl ApiServer {
 }
 
 /// What a request has while it is answered.
-#[derive(Default)]
 struct UnderWay {
     trail: Option<Trail>,
     place: Place,
+    remarks: Remarks,
 }
 
 /// What a request says before its body.

@@ -61,8 +61,13 @@ pub fn write_options(kind: OptionsKind, query: &Query, headers: &HeaderMap) -> R
         return Err(invalid_options(kind.name(), &errors));
     }
     let manager = if manager.is_empty() { manager_of_client(headers) } else { manager.to_owned() };
-    let options =
-        Options { dry_run: !dry_run.is_empty(), field_manager: manager.into(), field_validation, create_missing: true };
+    let options = Options {
+        dry_run: !dry_run.is_empty(),
+        field_manager: manager.into(),
+        field_validation,
+        create_missing: true,
+        ..Options::default()
+    };
     Ok((options, query.flag("force").unwrap_or(false)))
 }
 

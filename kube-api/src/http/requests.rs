@@ -1,19 +1,21 @@
 //! Counts requests, under upstream's names. Source: apiserver `endpoints/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use coracle_core::Kinds;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
+use tokio_util::sync::CancellationToken;
 
-use super::exposition::Exposition;
+use super::body::Body;
+use super::exposition::{Exposition, Histogram};
 use super::negotiate::{PatchType, patch_type};
 use super::query::Query;
 use super::request_info::RequestInfo;
 
 /// Bounds of `apiserver_request_duration_seconds`.
-const SECONDS: [f64; 23] = [
+const SECONDS: &[f64] = &[
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
     45.0, 60.0,
 ];
@@ -37,18 +39,47 @@ pub(super) struct Labels {
     version: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Answered {
     by_code: BTreeMap<u16, u64>,
-    at_most: [u64; SECONDS.len()],
-    count: u64,
-    seconds: f64,
+    seconds: Histogram,
+}
+
+impl Default for Answered {
+    fn default() -> Self {
+        Self { by_code: BTreeMap::new(), seconds: Histogram::new(SECONDS) }
+    }
 }
 
 /// Counts a long-running request until it is dropped.
 pub(super) struct LongRunning {
     requests: Arc<Requests>,
     labels: Labels,
+}
+
+/// Marks the answer to a stream: its request goes on after it, and is counted until the stream ends.
+#[derive(Clone, Default)]
+pub(super) struct GoesOn(Arc<OnceLock<LongRunning>>);
+
+impl GoesOn {
+    /// Carries a stream until it or the server ends, and marks its answer.
+    pub(super) fn carry<S>(answer: &mut Response<Body>, stop: CancellationToken, stream: S)
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let goes_on = Self::default();
+        answer.extensions_mut().insert(goes_on.clone());
+        tokio::spawn(async move {
+            let _counted = goes_on;
+            stop.run_until_cancelled_owned(stream).await;
+        });
+    }
+
+    /// Hands a count to the stream that a request became; gives it back if the request is over with its answer.
+    pub(super) fn count(answer: &mut Response<Body>, counted: Option<LongRunning>) -> Option<LongRunning> {
+        let Some(Self(slot)) = answer.extensions_mut().remove() else { return counted };
+        counted.and_then(|counted| slot.set(counted).err())
+    }
 }
 
 impl Labels {
@@ -110,11 +141,9 @@ impl Requests {
         let mut answered = lock(&self.answered);
         let answered = answered.entry(labels).or_default();
         *answered.by_code.entry(code).or_default() += 1;
-        let Some(seconds) = took.map(|took| took.as_secs_f64()) else { return };
-        answered.count += 1;
-        answered.seconds += seconds;
-        let reached = SECONDS.iter().zip(&mut answered.at_most).filter(|(bound, _)| seconds <= **bound);
-        reached.for_each(|(_, at_most)| *at_most += 1);
+        if let Some(took) = took {
+            answered.seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// Counts a long-running request while what is returned lives.
@@ -134,9 +163,8 @@ impl Requests {
             }
         }
         text.family("apiserver_request_duration_seconds", "histogram", "Seconds from request to answer.");
-        for (labels, answered) in answered.iter().filter(|(_, answered)| answered.count > 0) {
-            let Answered { at_most, count, seconds, .. } = answered;
-            text.histogram(&labels.pairs(true, None), &SECONDS, at_most, *count, *seconds);
+        for (labels, answered) in answered.iter().filter(|(_, answered)| answered.seconds.count() > 0) {
+            answered.seconds.tell(&labels.pairs(true, None), text);
         }
         text.family("apiserver_longrunning_requests", "gauge", "Watches and streams that go on.");
         for (labels, count) in &*lock(&self.long_running) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coracle_core::selector::{FieldRequirement, FieldSelector};
-use coracle_core::{Kind, Status, User, metrics, scale};
+use coracle_core::{Kind, Remarks, Status, User, metrics, scale};
 use futures::StreamExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
@@ -24,6 +24,7 @@ pub(super) struct Call<'a> {
     pub(super) request: &'a Parts,
     pub(super) headers: &'a HeaderMap,
     pub(super) user: Arc<User>,
+    pub(super) remarks: &'a Remarks,
     pub(super) kind: Arc<Kind>,
     pub(super) upgrade: Option<hyper::upgrade::OnUpgrade>,
 }
@@ -82,11 +83,14 @@ impl Call<'_> {
         match (&*self.info.subresource, &*self.info.verb) {
             ("log", _) => streams::logs(self).await,
             ("exec" | "attach" | "portforward", _) => {
-                connect::admit(&self).await?;
-                streams::connect(self).await
+                let query = connect::admit(&self).await?;
+                streams::connect(Call { query: &query, ..self }).await
             }
             ("proxy", _) => {
-                connect::admit(&self).await?;
+                let query = connect::admit(&self).await?;
+                if query != *self.query {
+                    return Err(Status::internal("admission may not change what is asked of a proxy"));
+                }
                 proxy::answer(self, body).await
             }
             ("scale", "get") => self.scale().await,

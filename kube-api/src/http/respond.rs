@@ -90,6 +90,9 @@ impl Answering {
     /// # Errors
     /// 500 if it cannot be encoded.
     pub fn object(&self, code: StatusCode, object: &Object) -> Result<Response<Body>, Status> {
+        if self.media == Media::Protobuf {
+            return Ok(answer(code, self.media.content_type(), self.form.protobuf(object, self.now)?.into_owned()));
+        }
         let mut out = Vec::with_capacity(object.stored().len() + 64);
         self.form.write_object(object, self.now, &mut out)?;
         self.document(code, out)
@@ -149,9 +152,7 @@ impl Answering {
         json.extend_from_slice(LIST_END);
         let mut list = ListWriter::new(&json).map_err(Status::internal)?;
         for object in objects {
-            json.clear();
-            self.form.write_item(&object, self.now, &mut json)?;
-            list.push(&json).map_err(Status::internal)?;
+            list.push(&self.form.protobuf(&object, self.now)?).map_err(Status::internal)?;
         }
         let plain = list.finish();
         if plain.len() < GZIP_BYTES_MIN || !self.gzip {

@@ -109,6 +109,7 @@ pub(super) fn target(call: &Call<'_>) -> Target {
 }
 
 async fn execute(call: &Call<'_>, action: Action, options: Options) -> Result<coracle_core::Response, Status> {
+    let options = Options { remarks: call.remarks.clone(), ..options };
     let request = Request { target: target(call), action, options, user: call.user.clone() };
     let reader = &call.server.reader;
     let mut outcome = reader.gateway().execute(request).await?;

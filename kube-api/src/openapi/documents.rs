@@ -26,7 +26,7 @@ pub struct Document {
 }
 
 impl Document {
-    fn new(bytes: Vec<u8>) -> Self {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
         let half = |salt: u8| {
             let mut hasher = DefaultHasher::new();
             (salt, &bytes).hash(&mut hasher);

@@ -23,3 +23,4 @@ mod tests;
 
 pub use documents::{Document, OpenApi};
 pub use serve::Published;
+pub(crate) use serve::answer_v2;

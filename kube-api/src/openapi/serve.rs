@@ -84,6 +84,15 @@ impl crate::http::OpenApi for Published {
     }
 }
 
+/// A document of OpenAPI v2 that was put together, in the form that is asked for.
+pub(crate) fn answer_v2(document: &serde_json::Value, headers: &HeaderMap) -> Response<Body> {
+    let (bytes, content_type) = match wants_protobuf(headers) {
+        true => (super::protobuf::document(document), PROTOBUF),
+        false => (serde_json::to_vec(document).unwrap_or_default(), JSON),
+    };
+    answer(&Document::new(bytes), content_type, false, headers)
+}
+
 fn wants_protobuf(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut media =

@@ -31,8 +31,13 @@ pub enum CallError {
         url: String,
     },
     /// The peer answered with another code than 200. Worded as client-go does.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}")]
+    Refused {
+        /// The code.
+        code: u16,
+        /// The words.
+        message: String,
+    },
 }
 
 /// Posts a JSON document and returns the answer's body.
@@ -62,7 +67,7 @@ async fn exchange(outbound: &dyn Outbound, hook: &Hook, url: &str, body: Vec<u8>
     let code = response.status();
     let answer = read_whole(response.into_body(), RESPONSE_BYTES_MAX).await.map_err(failed)?;
     let is_good = (200..=206).contains(&code.as_u16());
-    if is_good { Ok(answer) } else { Err(CallError::Refused(refusal(code, &answer))) }
+    if is_good { Ok(answer) } else { Err(CallError::Refused { code: code.as_u16(), message: refusal(code, &answer) }) }
 }
 
 /// Reads a body of at most so many bytes.

@@ -45,12 +45,12 @@ impl Pipeline {
         call.answered(Box::new(request))
     }
 
-    /// Decides about a stream into something; the stream itself is for others to open.
+    /// Decides about a stream into something, and answers what is wanted of it now; the stream itself is for others to open.
     pub(super) async fn connect(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
-        let existing = call.existing()?;
-        let options: CustomObject = order(body)?;
-        self.review(call, Operation::Connect, None, Some(&options)).await?;
-        Ok(call.done(existing, Effect::Unchanged))
+        call.existing()?;
+        let mut options: CustomObject = order(body)?;
+        self.admit_order(call, Operation::Connect, None, &mut options).await?;
+        call.answered(Box::new(options))
     }
 
     /// An update or apply that creates is a creation too, and needs the right to create.

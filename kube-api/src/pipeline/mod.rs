@@ -216,7 +216,9 @@ impl Pipeline {
         call.admitted = admitted;
         let kept = call.stored.clone();
         let is_converted = self.ask_in_version(&mut call).await?;
-        let prepared = self.dispatch(&mut call, action).await?;
+        let prepared = self.dispatch(&mut call, action).await;
+        call.remark();
+        let prepared = prepared?;
         match prepared {
             Prepared::Draft { draft, effect, warnings, taken, held } if is_converted => {
                 let draft = self.keep_in_version(&call, draft, kept).await?;
@@ -399,6 +401,15 @@ impl Call<'_> {
     fn draft(&mut self, draft: Draft, effect: Effect, taken: Option<Status>) -> Prepared {
         let held = self.notes.take_holds();
         Prepared::Draft { draft, effect, warnings: self.take_warnings(), taken, held }
+    }
+
+    /// Tells those who listen what has not gone into an answer.
+    fn remark(&mut self) {
+        let mut told = self.notes.take_told();
+        if self.options.remarks.are_heard() {
+            told.warnings.append(&mut self.warnings);
+            self.options.remarks.add(told);
+        }
     }
 
     fn take_warnings(&mut self) -> Vec<String> {

@@ -30,10 +30,14 @@ pub(super) fn keep_rest(part: &str, value: &mut dyn AnyResource, old: &dyn Any) 
             kept
         }),
         "resize" => keep(value, old, |new: &mut Pod, mut kept: Pod| {
-            let wanted = new.spec.take().map(|spec| spec.containers).unwrap_or_default();
-            for container in kept.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
-                if let Some(wanted) = wanted.iter().find(|wanted| wanted.name == container.name) {
+            let wanted = new.spec.take().unwrap_or_default();
+            let wanted = || wanted.containers.iter().chain(wanted.init_containers.iter().flatten());
+            let kept_spec = kept.spec.get_or_insert_default();
+            let all = kept_spec.containers.iter_mut().chain(kept_spec.init_containers.iter_mut().flatten());
+            for container in all {
+                if let Some(wanted) = wanted().find(|wanted| wanted.name == container.name) {
                     container.resources.clone_from(&wanted.resources);
+                    container.resize_policy.clone_from(&wanted.resize_policy);
                 }
             }
             kept

@@ -80,7 +80,15 @@ fn prepare(call: &Call<'_>, existing: &Object, value: &mut Box<dyn AnyResource>)
     match &*call.target.subresource {
         "" | "scale" => (rules.prepare_update)(value.as_any_mut(), old),
         "status" => (rules.prepare_status_update)(value.as_any_mut(), old),
-        part => super::subresource::keep_rest(part, &mut **value, old),
+        part => {
+            super::subresource::keep_rest(part, &mut **value, old);
+            // What has generations gets a new one however its spec is changed.
+            if let Some(generation) = existing.metadata().generation
+                && (rules.spec_changed)(value.as_any(), old)
+            {
+                value.metadata_mut().generation = Some(generation + 1);
+            }
+        }
     }
     Ok(())
 }

@@ -100,9 +100,7 @@ impl Encoder {
 
     fn encode(&self, event: EventType, object: &Object, first: bool, now: Timestamp) -> Result<Bytes, Status> {
         if self.form.protobuf {
-            let mut json = Vec::with_capacity(object.stored().len() + 64);
-            self.form.write_item(object, now, &mut json)?;
-            return frame_of(event.as_str(), &json);
+            return Ok(protobuf::watch_frame(event.as_str(), &self.form.protobuf(object, now)?).into());
         }
         let mut out = Vec::with_capacity(object.stored().len() + 96);
         out.extend_from_slice(br#"{"type":""#);
@@ -150,7 +148,8 @@ impl Encoder {
         let mut json = Vec::new();
         super::form::write_json(object, &mut json)?;
         if self.form.protobuf {
-            return frame_of(word, &json);
+            let object = protobuf::encode(&json).map_err(Status::internal)?;
+            return Ok(protobuf::watch_frame(word, &object).into());
         }
         Ok([br#"{"type":""#, word.as_bytes(), br#"","object":"#, &json, b"}\n"].concat().into())
     }
@@ -165,11 +164,6 @@ impl Lines {
             self.bytes = self.bytes.saturating_sub(oldest.len());
         }
     }
-}
-
-fn frame_of(word: &str, json: &[u8]) -> Result<Bytes, Status> {
-    let object = protobuf::encode(json).map_err(Status::internal)?;
-    Ok(protobuf::watch_frame(word, &object).into())
 }
 
 /// A poisoned lock only means that another thread panicked between two complete steps.

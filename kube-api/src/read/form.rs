@@ -1,8 +1,9 @@
 //! The forms in which a client may read objects: as JSON of a version, as bare metadata, or as rows of a table.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use coracle_core::{Kind, Object, Revision, Status, convert};
+use coracle_core::{Kind, Object, Revision, Status, convert, protobuf};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -86,6 +87,19 @@ impl Form {
             Shape::Metadata => write_json(&partial(object), out),
             Shape::Table(include) => self.write_row(object, include, now, out),
         }
+    }
+
+    /// One object as a protobuf document. In the version it is kept in it is encoded once, whoever asks.
+    ///
+    /// # Errors
+    /// 500 if the object cannot be encoded.
+    pub fn protobuf<'a>(&self, object: &'a Object, now: Timestamp) -> Result<Cow<'a, [u8]>, Status> {
+        if self.shape == Shape::Full && is_as_kept(&self.kind, object) {
+            return object.protobuf().map(Cow::Borrowed).map_err(Status::internal);
+        }
+        let mut json = Vec::with_capacity(object.stored().len() + 64);
+        self.write_item(object, now, &mut json)?;
+        protobuf::encode(&json).map(Cow::Owned).map_err(Status::internal)
     }
 
     /// Appends the beginning of a list: everything before its first item. Items follow, with commas between, then
@@ -176,15 +190,32 @@ fn partial(object: &Object) -> PartialObject<'_> {
     PartialObject { kind: "PartialObjectMetadata", api_version: "meta.k8s.io/v1", metadata: object.metadata() }
 }
 
-/// Appends an object in a version. In the version it is kept in, and for answers that are never kept, that is a copy.
+/// Whether an object reads the same in a version as in the one it is kept in. Answers that are never kept do.
+fn is_as_kept(kind: &Kind, object: &Object) -> bool {
+    (kind.is_storage_version() && kind.custom.is_none())
+        || object.kind().storage != kind.storage
+        || !object.kind().is_storage_version()
+}
+
+/// Appends an object in a version.
 fn write_version(kind: &Kind, object: &Object, out: &mut Vec<u8>) -> Result<(), Status> {
-    let is_kept = kind.is_storage_version() && kind.custom.is_none();
-    if is_kept || object.kind().storage != kind.storage || !object.kind().is_storage_version() {
+    if is_as_kept(kind, object) {
+        object.write_json(out);
+        return Ok(());
+    }
+    // Most objects of custom kinds are kept as their schema would complete them: they are read whole once.
+    let schema = kind.custom.as_ref().filter(|_| kind.is_storage_version());
+    let known = schema.and_then(|schema| object.is_complete(schema));
+    if known == Some(true) {
         object.write_json(out);
         return Ok(());
     }
     let mut value: Value = serde_json::from_slice(&object.json()).map_err(Status::internal)?;
+    let before = schema.filter(|_| known.is_none()).map(|schema| (schema, value.clone()));
     convert::from_storage(kind, &mut value);
+    if let Some((schema, before)) = before {
+        object.note_complete(schema, before == value);
+    }
     write_json(&value, out)
 }
 

@@ -28,6 +28,17 @@ fn answer(asked: &Asked) -> Reply {
         "/apis/light.example.com/v1/elsewhere" => {
             Reply::Raw(302, String::new(), Some("https://evil.example.com".to_owned()))
         }
+        "/openapi/v2" => Reply::Json(json!({
+            "swagger": "2.0",
+            "paths": {
+                "/apis/light.example.com/v1/lamps": {"get": {"responses": {"200": {"schema": {"$ref": "#/definitions/com.example.Lamp"}}}}},
+                "/api/v1/pods": {},
+            },
+            "definitions": {
+                "com.example.Lamp": {"properties": {"metadata": {"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}}},
+                "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"description": "of an older version"},
+            },
+        })),
         "/apis/light.example.com/v1/broken" => Reply::Close,
         _ => Reply::Json(json!({"kind": "LampList", "apiVersion": "light.example.com/v1", "items": []})),
     }
@@ -170,6 +181,15 @@ async fn discovery_shows_what_others_serve() {
     assert!(index["paths"]["apis/apps/v1"].is_object());
     cluster.ask("GET", "/openapi/v3/apis/light.example.com/v1", "").await.good();
     assert_eq!(hooks.take().last().unwrap().path, "/openapi/v3/apis/light.example.com/v1");
+    let all = cluster.ask("GET", "/openapi/v2", "").await.good();
+    let lamp = &all["definitions"]["com.example.Lamp"]["properties"]["metadata"]["$ref"];
+    assert_eq!(lamp, "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2");
+    assert!(
+        all["paths"]["/apis/light.example.com/v1/lamps"].is_object()
+            && all["paths"]["/apis/apps/v1/deployments"].is_object()
+    );
+    let asked = hooks.take();
+    assert_eq!(asked[0].headers["x-remote-user"], "system:aggregator");
     let path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.light.example.com";
     cluster.ask("DELETE", path, "").await.good();
     assert!(!names(&cluster.ask("GET", "/apis", "").await.good()));

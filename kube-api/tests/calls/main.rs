@@ -6,5 +6,7 @@ mod aggregation;
 mod cluster;
 mod conversion;
 mod hooks;
+mod oidc;
 mod policies;
+mod records;
 mod virtual_time;

@@ -276,6 +276,13 @@ async fn tokens_are_revoked_by_deleting_what_they_are_bound_to() {
     let (free, bound) = (cluster.token(json!({})).await, cluster.token(bound_to_pod()).await);
     assert_eq!((cluster.code_with(&free).await, cluster.code_with(&bound).await), (200, 200));
     let now = "?gracePeriodSeconds=0";
+    let secret = json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": "a"}});
+    let with_secret = cluster.token(secret).await;
+    assert_eq!(cluster.code_with(&with_secret).await, 200);
+    cluster.send(Sender::User("owner"), "DELETE", "/api/v1/namespaces/shop/secrets/a", &[], "").await;
+    assert_eq!(cluster.code_with(&with_secret).await, 401);
+    cluster.make("/api/v1/namespaces/shop/secrets", json!({"metadata": {"name": "a"}})).await;
+    assert_eq!(cluster.code_with(&with_secret).await, 401, "another secret of the same name");
     let gone = cluster.send(Sender::User("owner"), "DELETE", &format!("{PODS}/web{now}"), &[], "").await;
     assert_eq!(gone.code, 200);
     assert_eq!((cluster.code_with(&free).await, cluster.code_with(&bound).await), (200, 401));
@@ -460,6 +467,10 @@ async fn standing_for_others_needs_the_right() {
         ("jane", vec![("impersonate-user", "joe"), ("impersonate-uid", "1")], 403),
         ("jane", vec![("impersonate-user", "joe"), ("impersonate-extra-scopes", "all")], 403),
         ("jane", vec![("impersonate-group", "system:masters")], 400),
+        // Of several names the first counts.
+        ("jane", vec![("impersonate-user", "joe"), ("impersonate-user", "boss")], 200),
+        ("jane", vec![("impersonate-user", "boss"), ("impersonate-user", "joe")], 403),
+        ("jane", vec![("impersonate-user", "")], 403),
         ("joe", vec![("impersonate-user", "jane")], 403),
         ("joe", vec![], 200),
         ("owner", vec![("impersonate-user", robot)], 200),

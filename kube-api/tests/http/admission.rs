@@ -498,3 +498,14 @@ async fn signers_are_guarded() {
     cluster.post(bindings, &bind("signers")).await;
     assert_eq!(cluster.ask("PATCH", &format!("{requests}/r/approval"), &headers, &approve).await.code, 200);
 }
+
+#[tokio::test]
+async fn nodes_wait_to_be_seen_ready_where_that_is_wanted() {
+    let plugins: Vec<Box<dyn coracle_api::Admission>> = vec![Box::new(coracle_api::admission::TaintNodesByCondition)];
+    let cluster = Cluster::of(std::sync::Arc::new(coracle_store::Memory::default()), plugins, |server| server).await;
+    let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+    let made = cluster.post("/api/v1/nodes", &json!({"metadata": {"name": "n"}})).await;
+    assert_eq!(made["spec"]["taints"], json!([taint]));
+    let tainted = json!({"metadata": {"name": "m"}, "spec": {"taints": [taint]}});
+    assert_eq!(cluster.post("/api/v1/nodes", &tainted).await["spec"]["taints"], json!([taint]), "once");
+}

@@ -25,7 +25,7 @@ async fn over(store: Arc<dyn Store>) -> Cluster {
 }
 
 /// Waits until the world is as wanted.
-async fn until(cluster: &Cluster, wanted: impl Fn(&World) -> bool) {
+pub(crate) async fn until(cluster: &Cluster, wanted: impl Fn(&World) -> bool) {
     loop {
         let (world, mut changes) = cluster.gateway.feed().follow(None);
         if wanted(&world) {
@@ -203,6 +203,12 @@ async fn keyed_lists_merge_when_applied() {
 async fn a_definition_may_change_under_its_objects() {
     let cluster = with_widgets().await;
     cluster.post(WIDGETS, &widget("a", json!({"color": "red", "size": 9}))).await;
+    for _ in 0..2 {
+        // The second time it is known to be whole as it is kept.
+        let kept = cluster.get(&format!("{WIDGETS}/a")).await.json();
+        assert_eq!(kept["spec"], json!({"color": "red", "size": 9}));
+        assert_eq!(kept["metadata"]["resourceVersion"], cluster.revision().to_string());
+    }
     let mut changed = cluster.get(&format!("{DEFINITIONS}/widgets.example.com")).await.json();
     let properties = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
     let properties = changed.pointer_mut(properties).unwrap();

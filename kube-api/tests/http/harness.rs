@@ -74,7 +74,7 @@ impl Cluster {
         cluster
     }
 
-    async fn of(
+    pub(crate) async fn of(
         store: Arc<dyn Store>,
         admission: Vec<Box<dyn Admission>>,
         change: impl FnOnce(ApiServer) -> ApiServer,

@@ -12,7 +12,7 @@ use crate::harness::Cluster;
 const STRATEGIC: (&str, &str) = ("content-type", "application/strategic-merge-patch+json");
 const APPLY: (&str, &str) = ("content-type", "application/apply-patch+yaml");
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.path() {
             path if path.is_dir() => files(&path, found),

@@ -113,7 +113,9 @@ async fn mirror(mut connection: DuplexStream) {
 }
 
 async fn cluster() -> Cluster {
-    let cluster = Cluster::with(Arc::new(Memory::default()), |server| {
+    let plugins: Vec<Box<dyn coracle_api::Admission>> =
+        vec![Box::new(coracle_api::admission::MutatingPolicies::default())];
+    let cluster = Cluster::of(Arc::new(Memory::default()), plugins, |server| {
         let tokens = coracle_api::auth::StaticTokens([("t".to_owned(), (*coracle_core::User::owner()).clone())].into());
         server.with_streams(Arc::new(Echo)).with_authenticator(tokens)
     })
@@ -177,6 +179,41 @@ async fn exec_and_attach_over_websocket() {
     assert_eq!((&plain["code"], &plain["message"]), (&json!(400), &json!("Upgrade request required")));
     let forward = cluster.ask("PUT", "/api/v1/namespaces/default/pods/web/portforward", &[], "").await;
     assert_eq!(forward.code, 405);
+}
+
+#[tokio::test]
+async fn admission_may_change_what_is_run() {
+    let cluster = cluster().await;
+    let policy = json!({
+        "metadata": {"name": "p"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"operations": ["CONNECT"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/exec", "pods/proxy"]},
+            ]},
+            "mutations": [
+                {"patchType": "JSONPatch", "jsonPatch": {"expression": "has(object.command) ? [JSONPatch{op: 'replace', path: '/command', value: ['7']}] : []"}},
+                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{container: 'main'}"}},
+            ],
+            "reinvocationPolicy": "Never",
+        },
+    });
+    cluster.post("/api/v1/namespaces", &json!({"metadata": {"name": "default"}})).await;
+    cluster.post("/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies", &policy).await;
+    let binding = json!({"metadata": {"name": "b"}, "spec": {"policyName": "p"}});
+    cluster.post("/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings", &binding).await;
+    let serving = listen(&cluster);
+    let pods: Api<Pod> = Api::namespaced(client_of(&serving), "default");
+    let params = AttachParams::default().stdin(true).stdout(true).stderr(false);
+    let mut process = pods.exec("web", ["0"], &params).await.unwrap();
+    process.stdin().unwrap().write_all(b"hello\n").await.unwrap();
+    let status = process.take_status().unwrap().await.unwrap();
+    assert_eq!(
+        status.message.as_deref(),
+        Some("command terminated with non-zero exit code: exit status 7"),
+        "{status:?}"
+    );
+    let proxied = cluster.get("/api/v1/namespaces/default/pods/web/proxy/").await.json();
+    assert_eq!(proxied["message"], "Internal error occurred: admission may not change what is asked of a proxy");
 }
 
 fn listen(cluster: &Cluster) -> Serving {
@@ -278,7 +315,14 @@ fn data(stream: u32, text: &'static str, fin: bool) -> Frame {
 
 #[tokio::test]
 async fn exec_over_spdy() {
-    let serving = listen(&cluster().await);
+    let cluster = cluster().await;
+    let serving = listen(&cluster);
+    let going_on = async |count: u8| {
+        let page = cluster.get("/metrics").await.body;
+        let is_exec = |line: &str| line.contains("subresource=\"exec\"") && line.ends_with(&format!("\"}} {count}"));
+        let mut lines = std::str::from_utf8(&page).unwrap().lines();
+        lines.any(|line| line.starts_with("apiserver_longrunning_requests{") && is_exec(line))
+    };
     for (protocol, told) in
         [("v4.channel.k8s.io", "\"NonZeroExitCode\""), ("v2.channel.k8s.io", "command terminated with non-zero")]
     {
@@ -289,10 +333,15 @@ async fn exec_over_spdy() {
         for (stream, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
             old.open(stream, &[("streamtype", kind)]).await;
         }
+        assert!(going_on(1).await, "a stream is counted as long as it goes on");
         old.send(data(3, "hello\n", true)).await;
         let texts = old.read_to_end(3).await;
         assert_eq!((&*texts[&5], &*texts[&7]), ("hello\n", "ready"));
         assert!(texts[&1].contains(told), "{texts:?}");
+        drop(old);
+        while !going_on(0).await {
+            tokio::task::yield_now().await;
+        }
     }
     let (_, head) = Old::connect(&serving, "exec?command=3", "v9.channel.k8s.io").await;
     assert!(head.starts_with("http/1.1 403 "), "{head}");

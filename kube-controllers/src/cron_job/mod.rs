@@ -13,7 +13,7 @@ use std::time::Duration;
 use coracle_core::event::reference_to;
 use coracle_core::schedule::Schedule;
 use coracle_core::time::whole_seconds;
-use coracle_core::{Action, Happening, Request, Severity, World};
+use coracle_core::{Happening, Request, Severity, World};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobStatus, Job};
@@ -315,7 +315,7 @@ impl Round<'_> {
         let announcement = Announcement::about(CONTROLLER, self.cron_job)
             .done("SuccessfulDelete", format!("Deleted job {}", name(&job.metadata)))
             .failed("FailedDelete", "Deleted job: {}");
-        Wish::from(delete_job(job, "Background")).announced(announcement)
+        Wish::from(Request::delete(job).propagating("Background")).announced(announcement)
     }
 
     fn is_listed(&self, job: &Job) -> bool {
@@ -348,14 +348,4 @@ fn local_text(time: Timestamp, zone: &TimeZone) -> String {
 
 fn name(metadata: &ObjectMeta) -> &str {
     metadata.name.as_deref().unwrap_or("")
-}
-
-/// Deletes a Job with its pods. Without a policy a Job's pods are left to themselves. Source: `registry/batch/job/strategy.go`
-/// `DefaultGarbageCollectionPolicy`.
-pub(crate) fn delete_job(job: &Job, policy: &str) -> Request {
-    let mut request = Request::delete(job);
-    if let Action::Delete(options) = &mut request.action {
-        options.propagation_policy = Some(policy.to_owned());
-    }
-    request
 }

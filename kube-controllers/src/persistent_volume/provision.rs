@@ -107,6 +107,8 @@ impl Controller for Provisioning {
             return self.expand(&claim, context).await;
         }
         let Some((provisioner, wish)) = self.wish(&claim, context) else { return Ok(Next::default()) };
+        let note = format!("External provisioner is provisioning volume for claim {:?}", place_of(&claim));
+        context.event(&*claim, Severity::Normal, "Provisioning", note);
         match provisioner.provision(&wish).await {
             Ok(spec) => {
                 let note = format!("Successfully provisioned volume {}", wish.name);
@@ -164,6 +166,8 @@ impl Provisioning {
             let capacity = &mut volume.spec.get_or_insert_default().capacity;
             capacity.get_or_insert_default().insert(STORAGE.to_owned(), grown.clone());
         });
+        let note = format!("External resizer is resizing volume {}", volume_of(claim));
+        context.event(claim, Severity::Normal, "Resizing", note);
         provisioner.expand(&volume).await?;
         context.execute(grow).await?;
         let note = Request::edit(Target::of(claim).below("status"), move |claim: &mut PersistentVolumeClaim| {
@@ -172,7 +176,7 @@ impl Provisioning {
             Ok(())
         });
         context.execute(note).await?;
-        context.event(claim, Severity::Normal, "VolumeResizeSuccessful", format!("Resized {}", place_of(claim)));
+        context.event(claim, Severity::Normal, "VolumeResizeSuccessful", "Resize volume succeeded");
         Ok(Next::default())
     }
 }

@@ -1,6 +1,6 @@
 //! Resolves names and checks types. Source: cel-go `checker`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::library::find;
 use super::library::{self, Overload};
@@ -8,6 +8,7 @@ use super::program::Environment;
 use super::syntax::{Access, Expr, Fold, FoldKind, Kind, Literal, Mistake};
 use super::tree::{Invocation, Loop, Node, Op};
 use super::types::{Bindings, Type};
+use super::{Form, Shape};
 
 /// A checked expression, the variables it uses, and everything that is wrong with it.
 pub(super) struct Checked {
@@ -147,6 +148,8 @@ impl<'a> Checker<'a> {
             Type::Map(both) => both.1.clone(),
             Type::Object(shape) => match shape.field(field) {
                 Some(field) => field.shape.type_of(),
+                // What a message has is what it was made of.
+                None if self.environment.has_message(shape.name()) => Type::Dyn,
                 None => return self.mistake(expr.at, format!("undefined field '{field}'")),
             },
             other => return self.mistake(expr.at, format!("type '{other}' does not support field selection")),
@@ -282,7 +285,8 @@ impl<'a> Checker<'a> {
         if !self.environment.has_message(name) {
             return self.mistake(at, format!("undeclared reference to '{name}' (in container '')"));
         }
-        Node { type_: Type::Dyn, op: Op::Message(fields) }
+        let shape = Shape::new(Form::Object(name.into(), BTreeMap::new()));
+        Node { type_: Type::Object(shape.into()), op: Op::Message(fields) }
     }
 
     fn fold(&mut self, at: usize, fold: &'a Fold) -> Node {

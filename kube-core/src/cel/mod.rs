@@ -21,6 +21,7 @@
 //! | `eval`, `meter` | evaluation, metered: no expression runs longer than its budget |
 //! | [`Value`] | values over borrowed JSON |
 //! | `library` | all functions, as one table |
+//! | [`request`] | what expressions about requests may name |
 //! | [`Environment`], [`compile`], [`Program`] | the way in |
 //!
 //! An expression cannot end the process: trees are flat enough to recurse over, patterns run in linear time, and whatever is made
@@ -28,12 +29,14 @@
 
 mod check;
 mod cost;
+pub(crate) mod declared;
 mod error;
 mod estimate;
 mod eval;
 mod library;
 mod meter;
 mod program;
+pub mod request;
 mod shape;
 mod syntax;
 #[cfg(test)]

@@ -136,7 +136,6 @@ pub struct ListWriter {
     out: Vec<u8>,
     start: usize,
     number: u32,
-    item: Id,
 }
 
 impl ListWriter {
@@ -150,17 +149,16 @@ impl ListWriter {
         let unknown = || Error::UnknownKind { api_version: String::new(), kind: "List".to_owned() };
         let items = tables().message(id).field("items").ok_or_else(unknown)?;
         let Node::List(item) = &items.node else { return Err(unknown()) };
-        let (Node::Message(item), [number, ..]) = (&**item, items.path) else { return Err(unknown()) };
-        Ok(Self { out, start, number, item: *item })
+        let (Node::Message(_), [number, ..]) = (&**item, items.path) else { return Err(unknown()) };
+        Ok(Self { out, start, number })
     }
 
-    /// Adds an item, given as JSON text.
+    /// Adds an item, given in its protobuf form.
     ///
     /// # Errors
-    /// If the JSON is not of the item's type.
-    pub fn push(&mut self, json: &[u8]) -> Result<(), Error> {
-        let item = self.item;
-        put_message(&mut self.out, self.number, |out| put_json(tables(), item, json, out))?;
+    /// If the bytes are no envelope.
+    pub fn push(&mut self, item: &[u8]) -> Result<(), Error> {
+        put_bytes(&mut self.out, self.number, message_of(item)?);
         Ok(())
     }
 
@@ -170,6 +168,17 @@ impl ListWriter {
         finish(&mut self.out, self.start);
         self.out
     }
+}
+
+/// What is in an envelope, whatever kind it says it is.
+fn message_of(body: &[u8]) -> Result<&[u8], Error> {
+    let mut reader = Reader(body.strip_prefix(MAGIC).ok_or(Error::NotProtobuf)?);
+    while let Some((number, wire)) = reader.field()? {
+        if let (2, Wire::Bytes(message)) = (number, wire) {
+            return Ok(message);
+        }
+    }
+    Ok(b"")
 }
 
 /// A frame of a watch: what happened (`ADDED`...) to an object in its protobuf form, with the length in front.

@@ -76,8 +76,12 @@ fn a_list_is_written_item_by_item() {
     let list = json!({"apiVersion": "v1", "kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": []});
     let mut writer = ListWriter::new(list.to_string().as_bytes()).unwrap();
     for name in ["a", "b"] {
-        writer.push(pod(name).to_string().as_bytes()).unwrap();
+        let mut item = pod(name);
+        item["apiVersion"] = "v1".into();
+        item["kind"] = "Pod".into();
+        writer.push(&encode(item.to_string().as_bytes()).unwrap()).unwrap();
     }
+    assert!(writer.push(b"{}").is_err());
     let whole = json!({"apiVersion": "v1", "kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": [pod("a"), pod("b")]});
     assert_eq!(decode(&writer.finish()).unwrap(), whole);
     check(&whole);

@@ -2,6 +2,7 @@
 
 use super::check::{is_repeated, is_seen, items, text};
 use super::fill;
+use crate::cel::request::{Expression, Names, Returns};
 use crate::field::{Errors, Json, Path};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, RuleWithOperations,
@@ -135,15 +136,18 @@ fn validate_resource_names(names: &[String], path: &Path, errors: &mut Errors) {
     }
 }
 
-/// Checks match conditions, but for their expressions.
-pub(super) fn validate_conditions(conditions: &[MatchCondition], path: &Path, errors: &mut Errors) {
+/// Checks match conditions. They name no variables.
+pub(super) fn validate_conditions(conditions: &[MatchCondition], has_params: bool, path: &Path, errors: &mut Errors) {
+    let names = Names::of_policy(has_params);
     if conditions.len() > CONDITIONS_MAX {
         errors.too_many(path, conditions.len(), CONDITIONS_MAX);
     }
     for (index, condition) in conditions.iter().enumerate() {
         let path = path.index(index);
-        if condition.expression.trim().is_empty() {
-            errors.required(&path.field("expression"), "");
+        let expression = condition.expression.trim();
+        if errors.given(&path.field("expression"), expression) {
+            let expression = Expression::compile(expression, &names, Returns::Bool);
+            validate_expression(&expression, &path.field("expression"), errors);
         }
         if errors.given(&path.field("name"), &condition.name) {
             errors.qualified_name(&path.field("name"), &condition.name);
@@ -151,6 +155,13 @@ pub(super) fn validate_conditions(conditions: &[MatchCondition], path: &Path, er
                 errors.duplicate(&path.field("name"), &condition.name);
             }
         }
+    }
+}
+
+/// Reports an expression that does not compile, or comes to something else than it must.
+pub(super) fn validate_expression(expression: &Expression, path: &Path, errors: &mut Errors) {
+    if let Err(why) = &expression.program {
+        errors.invalid(path, &expression.source, why);
     }
 }
 

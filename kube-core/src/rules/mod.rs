@@ -13,9 +13,8 @@
 //! appends a Go-style dump of the difference (pod, PV and PVC updates), which is left out, and where it shows a whole struct in
 //! its internal Go form, which appears here as the API's JSON.
 //!
-//! Depth. Every kind that is kept is checked as deeply as upstream does, but for what its file's first comment says. Expressions
-//! (CEL) are checked for being there; who evaluates them compiles them. Rules that only let old objects pass which older
-//! servers wrote are left out, since there are none.
+//! Depth. Every kind that is kept is checked as deeply as upstream does, but for what its file's first comment says. Rules that
+//! only let old objects pass which older servers wrote are left out, since there are none.
 //!
 //! Source: `pkg/apis/*/v1/defaults.go`, `pkg/apis/*/validation`, `pkg/registry/*/strategy.go`.
 
@@ -72,6 +71,7 @@ mod service;
 mod service_account;
 mod service_cidr;
 mod service_ips;
+mod service_type;
 mod stateful_set;
 mod storage_class;
 mod table;
@@ -82,6 +82,7 @@ mod volume_attributes_class;
 mod volume_sources;
 mod webhooks;
 
+pub use admission_policy::type_warnings;
 pub use pod::quality_of_service;
 pub use same::same;
 pub use table::{Rules, TABLE, lookup};

@@ -2,7 +2,8 @@
 //! `healthCheckNodePort` is checked for where it may be set, not that it is.
 
 use super::check::{items, text};
-use super::{Ruled, fill, metadata, service_ips};
+use super::service_type::is_external;
+use super::{Ruled, fill, metadata, service_ips, service_type};
 use crate::field::{Error, ErrorKind, Errors, Path, quote};
 use k8s_openapi::api::core::v1::{
     ClientIPConfig, Service, ServicePort, ServiceSpec, ServiceStatus, SessionAffinityConfig,
@@ -72,6 +73,9 @@ impl Ruled for Service {
 
     fn prepare_update(&mut self, old: &Self) {
         self.status = old.status.clone();
+        if let (Some(spec), Some(old)) = (&mut self.spec, &old.spec) {
+            service_type::drop_dependent(spec, old);
+        }
     }
 
     fn prepare_status_update(&mut self, old: &Self) {
@@ -108,12 +112,6 @@ fn fill_port(port: &mut ServicePort) {
 
 fn is_load_balancer(spec: &ServiceSpec) -> bool {
     text(&spec.type_) == "LoadBalancer"
-}
-
-/// Whether it can be reached from outside the cluster.
-fn is_external(spec: &ServiceSpec) -> bool {
-    matches!(text(&spec.type_), "LoadBalancer" | "NodePort")
-        || (text(&spec.type_) == "ClusterIP" && !items(&spec.external_ips).is_empty())
 }
 
 fn needs_health_check(spec: &ServiceSpec) -> bool {

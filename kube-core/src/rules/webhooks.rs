@@ -76,7 +76,15 @@ impl Ruled for MutatingWebhookConfiguration {
 
     fn validate(&self, errors: &mut Errors) {
         let hooks = items(&self.webhooks).iter();
-        validate_all(hooks.map(|hook| webhook!(hook, hook.reinvocation_policy.as_deref())).collect(), errors);
+        let hooks = hooks.map(|hook| webhook!(hook, hook.reinvocation_policy.as_deref()));
+        validate_all(hooks.collect(), true, errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let conditions =
+            |all: &Self| items(&all.webhooks).iter().map(|it| it.match_conditions.clone()).collect::<Vec<_>>();
+        let hooks = items(&self.webhooks).iter().map(|hook| webhook!(hook, hook.reinvocation_policy.as_deref()));
+        validate_all(hooks.collect(), conditions(self) != conditions(old), errors);
     }
 
     fn spec_changed(&self, old: &Self) -> bool {
@@ -95,7 +103,14 @@ impl Ruled for ValidatingWebhookConfiguration {
 
     fn validate(&self, errors: &mut Errors) {
         let hooks = items(&self.webhooks).iter();
-        validate_all(hooks.map(|hook| webhook!(hook, None)).collect(), errors);
+        validate_all(hooks.map(|hook| webhook!(hook, None)).collect(), true, errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let conditions =
+            |all: &Self| items(&all.webhooks).iter().map(|it| it.match_conditions.clone()).collect::<Vec<_>>();
+        let hooks = items(&self.webhooks).iter().map(|hook| webhook!(hook, None));
+        validate_all(hooks.collect(), conditions(self) != conditions(old), errors);
     }
 
     fn spec_changed(&self, old: &Self) -> bool {
@@ -103,10 +118,14 @@ impl Ruled for ValidatingWebhookConfiguration {
     }
 }
 
-fn validate_all(hooks: Vec<Webhook>, errors: &mut Errors) {
+/// Match conditions that have not changed are left alone.
+fn validate_all(hooks: Vec<Webhook>, has_new_conditions: bool, errors: &mut Errors) {
     for (index, hook) in hooks.iter().enumerate() {
         let path = PATH.index(index);
         validate(hook, &path, errors);
+        if has_new_conditions {
+            matching::validate_conditions(hook.match_conditions, false, &path.field("matchConditions"), errors);
+        }
         validate_review_versions(hook.review_versions, &path.field("admissionReviewVersions"), errors);
         if !hook.name.is_empty() && hooks.iter().take(index).any(|earlier| earlier.name == hook.name) {
             errors.duplicate(&path.field("name"), hook.name);
@@ -140,7 +159,6 @@ fn validate(hook: &Webhook, path: &Path, errors: &mut Errors) {
         (None, Some(service)) => validate_service(service, &client.field("service"), errors),
         _ => errors.required(&client, "exactly one of url or service is required"),
     }
-    matching::validate_conditions(hook.match_conditions, &path.field("matchConditions"), errors);
 }
 
 fn validate_review_versions(versions: &[String], path: &Path, errors: &mut Errors) {

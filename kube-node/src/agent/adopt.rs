@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState as ApiState, ContainerStateTerminated, PodStatus};
 
 use crate::pod::observation::{Ended, Health, Hook, Life, Running};
+use crate::pod::resize::Change;
 use crate::pod::{ContainerObservation, Member, PodObservation};
 use crate::runtime::{ContainerId, ContainerState, ContainerStatus, Exit, SandboxStatus};
 
@@ -32,9 +33,10 @@ fn life(member: &Member, run: &ContainerStatus) -> Life {
     match &run.state {
         ContainerState::Running { started_at } => Life::Running(Running {
             id: run.id.clone(),
-            image: member.image().to_owned(),
+            spec: member.spec.clone(),
             since: *started_at,
             hook: Hook::Done,
+            resize: Change::Idle,
             stop: None,
         }),
         ContainerState::Exited(_) => ended(run).map_or_else(|| ContainerObservation::default().life, Life::Ended),

@@ -171,6 +171,16 @@ pub(super) async fn probe(uid: Arc<str>, container: usize, purpose: Purpose, ask
     Done::Probed(uid, Probed { container, id: asked.id, purpose, finding })
 }
 
+pub(super) async fn resize(
+    runtime: Arc<dyn Runtime>,
+    container: usize,
+    id: ContainerId,
+    spec: Arc<Container>,
+) -> Outcome {
+    let result = runtime.resize(&id, &spec).await.map_err(|error| error.to_string());
+    Outcome::Resized(container, spec, result)
+}
+
 /// Ends a container; a runtime that fails to is told again.
 pub(super) async fn stop(
     runtime: Arc<dyn Runtime>,

@@ -12,9 +12,10 @@ use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodStatus};
 use crate::environment::references;
 use crate::pod::admission::Demand;
 use crate::pod::observation::{Cause, Ending, Life, Retry};
+use crate::pod::resize::{self, Pending, Resize};
 use crate::pod::span::{after, seconds};
 use crate::pod::status::{self, Place};
-use crate::pod::{ContainerObservation, Member, PodObservation, members, restart};
+use crate::pod::{ContainerObservation, Member, PodObservation, Tell, members, restart};
 use crate::probe::Prober;
 use crate::runtime::ContainerId;
 
@@ -29,6 +30,8 @@ pub(super) struct Worker {
     pub(super) members: Vec<Member>,
     pub(super) seen: PodObservation,
     pub(super) demand: Demand,
+    /// Whether it asks for other resources than it was given.
+    pub(super) asks_resize: bool,
     pub(super) probers: Vec<Option<(ContainerId, Prober)>>,
     pub(super) references: Vec<ObjectRef>,
     /// The host's side of each volume, once they are made.
@@ -47,7 +50,8 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(object: &Object, pod: Arc<Pod>, now: Timestamp) -> Self {
-        let members = members(&pod);
+        let mut members = members(&pod);
+        let asks_resize = resize::keep(&mut members, |name| resize::remembered(&pod, name));
         let mut seen = PodObservation::of(members.len());
         let started = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
         seen.started_at = Some(started.map_or(now, |time| time.0));
@@ -56,7 +60,8 @@ impl Worker {
             taken_in: now,
             key: object.key(),
             revision: object.revision(),
-            demand: Demand::of(&pod),
+            demand: if asks_resize { Demand::of(&resize::as_given(&pod, &members)) } else { Demand::of(&pod) },
+            asks_resize,
             references: references(&pod),
             frozen: status::is_terminal(&pod),
             probers: members.iter().map(|_| None).collect(),
@@ -92,11 +97,38 @@ impl Worker {
     }
 
     fn respecify(&mut self) {
-        self.members = members(&self.pod);
+        let before = std::mem::replace(&mut self.members, members(&self.pod));
+        let given = |name: &str| before.iter().find(|member| member.spec.name == name);
+        let given = |name: &str| Some(given(name)?.spec.resources.clone().unwrap_or_default());
+        self.asks_resize = resize::keep(&mut self.members, given);
+        if !self.asks_resize {
+            self.seen.resize.pending = None;
+        }
         self.seen.containers.resize_with(self.members.len(), ContainerObservation::default);
         self.probers.resize_with(self.members.len(), || None);
         self.regarding = vec![None; self.members.len() + 1];
         self.retry_what_waits();
+    }
+
+    /// Gives the pod what it asks for, or notes why not; returns what people are told of it.
+    pub(super) fn give(&mut self, verdict: Result<(), Pending>) -> Option<Tell> {
+        let generation = self.pod.metadata.generation.unwrap_or_default();
+        let asked = members(&self.pod);
+        match verdict {
+            Ok(()) => {
+                self.members = asked;
+                self.demand = Demand::of(&self.pod);
+                self.asks_resize = false;
+                self.seen.resize = Resize { pending: None, under_way: Some(generation) };
+                Some(resize::tell("Started", &self.members, generation, None))
+            }
+            Err(pending) if self.seen.resize.pending.as_ref() == Some(&pending) => None,
+            Err(pending) => {
+                let tell = resize::tell(pending.reason, &asked, generation, Some(&pending.message));
+                self.seen.resize.pending = Some(pending);
+                Some(tell)
+            }
+        }
     }
 
     /// Something that containers may wait for has changed.
@@ -153,9 +185,18 @@ impl Worker {
         seconds(self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30))
     }
 
+    /// Whether what the pod has may still change.
+    pub(super) fn may_be_resized(&self) -> bool {
+        self.asks_resize && self.seen.ending.is_none() && self.takes_room()
+    }
+
     /// Whether the pod still takes of the node.
     pub(super) fn takes_room(&self) -> bool {
-        self.seen.rejected.is_none() && !self.frozen && !restart::is_over(&self.pod, &self.members, &self.seen)
+        let ended = self.seen.ending.is_some() && self.seen.is_quiet();
+        !ended
+            && self.seen.rejected.is_none()
+            && !self.frozen
+            && !restart::is_over(&self.pod, &self.members, &self.seen)
     }
 
     /// Looks whether the status as things are differs from the one that is there.

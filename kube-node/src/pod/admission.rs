@@ -1,9 +1,10 @@
 //! Whether a node takes a pod in. Source: kubelet `lifecycle/predicate.go`.
 
-use std::collections::BTreeMap;
+use coracle_core::quantity::Quantity as Amount;
+use coracle_core::quota::{Amounts, PodAmounts, pod_requests};
+use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration};
 
-use coracle_core::quantity::{Format, Quantity as Amount};
-use k8s_openapi::api::core::v1::{Container, Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration};
+use super::resize::Pending;
 
 /// Why a node does not take a pod in: it fails at once and its owner makes another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,34 +19,18 @@ pub struct Rejection {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// Per resource; the pod itself is one of `pods`.
-    pub amounts: BTreeMap<String, Amount>,
+    pub amounts: Amounts,
     /// Host ports: address, protocol, port.
     pub ports: Vec<(String, String, i32)>,
 }
 
 impl Demand {
-    /// What this pod takes: all main containers and sidecars together, or the largest init container with the sidecars
-    /// before it if that is more, and the overhead.
+    /// What this pod takes, as its containers ask for it now.
     #[must_use]
     pub fn of(pod: &Pod) -> Self {
-        let Some(spec) = &pod.spec else { return Self::default() };
-        let mut amounts = BTreeMap::new();
-        spec.containers.iter().for_each(|container| add(&mut amounts, &requests(container)));
-        let (mut sidecars, mut peaks) = (BTreeMap::new(), BTreeMap::<String, Amount>::new());
-        for container in spec.init_containers.iter().flatten() {
-            let mut with_sidecars = sidecars.clone();
-            add(&mut with_sidecars, &requests(container));
-            if container.restart_policy.as_deref() == Some("Always") {
-                sidecars.clone_from(&with_sidecars);
-            }
-            raise(&mut peaks, with_sidecars);
-        }
-        add(&mut amounts, &sidecars);
-        raise(&mut amounts, peaks);
-        let overhead = spec.overhead.iter().flatten();
-        let overhead = overhead.filter_map(|(name, amount)| Some((name.clone(), Amount::parse(&amount.0).ok()?)));
-        add(&mut amounts, &overhead.collect());
-        amounts.insert("pods".to_owned(), Amount::new(1, Format::DecimalSi));
+        let options = PodAmounts { held: false, overhead: true };
+        let mut amounts = pod_requests(pod, options);
+        amounts.set_count("pods", 1);
         Self { amounts, ports: ports(pod) }
     }
 }
@@ -60,13 +45,8 @@ pub fn admit<'a>(
     node: &Node,
     taken: impl Iterator<Item = &'a Demand> + Clone,
 ) -> Result<(), Rejection> {
-    let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-    for (resource, requested) in &demand.amounts {
-        let capacity = allocatable.and_then(|all| Amount::parse(&all.get(resource)?.0).ok()).unwrap_or_default();
-        let used: Amount = taken.clone().filter_map(|other| other.amounts.get(resource)).copied().sum();
-        if !requested.is_zero() && used + *requested > capacity {
-            return Err(out_of(resource, *requested, used, capacity));
-        }
+    if let Some(short) = short_of(demand, node, taken.clone()) {
+        return Err(Rejection { reason: format!("OutOf{}", short.resource), message: short.of_rest() });
     }
     if !selects(pod, node) {
         return Err(predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector"));
@@ -83,40 +63,67 @@ pub fn admit<'a>(
     Ok(())
 }
 
-fn out_of(resource: &str, requested: Amount, used: Amount, capacity: Amount) -> Rejection {
-    let number = |amount: Amount| if resource == "cpu" { amount.milli_value() } else { amount.value() };
-    let message = format!(
-        "Node didn't have enough resource: {resource}, requested: {}, used: {}, capacity: {}",
-        number(requested),
-        number(used),
-        number(capacity)
-    );
-    Rejection { reason: format!("OutOf{resource}"), message }
+/// Whether this node can give a pod it has what the pod asks for now.
+///
+/// # Errors
+/// Why it does not: never, or not now.
+pub fn resize<'a>(
+    demand: &Demand,
+    node: &Node,
+    others: impl Iterator<Item = &'a Demand> + Clone,
+) -> Result<(), Pending> {
+    let Some(short) = short_of(demand, node, others) else { return Ok(()) };
+    Err(match short.requested > short.capacity {
+        true => Pending { reason: "Infeasible", message: short.of_all() },
+        false => Pending { reason: "Deferred", message: short.of_rest() },
+    })
+}
+
+/// The first resource of which there is not enough left.
+fn short_of<'d, 'a>(
+    demand: &'d Demand,
+    node: &Node,
+    taken: impl Iterator<Item = &'a Demand> + Clone,
+) -> Option<Shortage<'d>> {
+    let allocatable = Amounts::of(node.status.as_ref().and_then(|status| status.allocatable.as_ref()));
+    demand.amounts.iter().find_map(|(resource, requested)| {
+        let capacity = allocatable.get(resource).unwrap_or_default();
+        let used: Amount = taken.clone().filter_map(|other| other.amounts.get(resource)).sum();
+        let short = !requested.is_zero() && used + requested > capacity;
+        short.then_some(Shortage { resource, requested, used, capacity })
+    })
+}
+
+struct Shortage<'a> {
+    resource: &'a str,
+    requested: Amount,
+    used: Amount,
+    capacity: Amount,
+}
+
+impl Shortage<'_> {
+    fn number(&self, amount: Amount) -> i64 {
+        if self.resource == "cpu" { amount.milli_value() } else { amount.value() }
+    }
+
+    /// What lacks beside other pods.
+    fn of_rest(&self) -> String {
+        let [requested, used, capacity] = [self.requested, self.used, self.capacity].map(|amount| self.number(amount));
+        let resource = self.resource;
+        format!(
+            "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: {capacity}"
+        )
+    }
+
+    /// What the whole node lacks.
+    fn of_all(&self) -> String {
+        let [requested, capacity] = [self.requested, self.capacity].map(|amount| self.number(amount));
+        format!("Node didn't have enough capacity: {}, requested: {requested}, capacity: {capacity}", self.resource)
+    }
 }
 
 fn predicate(name: &str, why: &str) -> Rejection {
     Rejection { reason: name.to_owned(), message: format!("Predicate {name} failed: {why}") }
-}
-
-type Amounts = BTreeMap<String, Amount>;
-
-fn requests(container: &Container) -> Amounts {
-    let requests = container.resources.iter().flat_map(|resources| resources.requests.iter().flatten());
-    requests.filter_map(|(name, amount)| Some((name.clone(), Amount::parse(&amount.0).ok()?))).collect()
-}
-
-fn add(total: &mut Amounts, more: &Amounts) {
-    for (name, amount) in more {
-        let entry = total.entry(name.clone()).or_default();
-        *entry += *amount;
-    }
-}
-
-fn raise(total: &mut Amounts, floor: Amounts) {
-    for (name, amount) in floor {
-        let entry = total.entry(name).or_default();
-        *entry = (*entry).max(amount);
-    }
 }
 
 fn ports(pod: &Pod) -> Vec<(String, String, i32)> {

@@ -5,9 +5,18 @@ use k8s_openapi::api::core::v1::{Pod, PodCondition};
 
 use super::member::{Member, Role};
 use super::observation::{ContainerObservation, PodObservation};
+use super::resize::Change;
 
 /// The condition types that a node writes; all others are other people's.
-pub const OWNED: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+pub const OWNED: [&str; 7] = [
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    "PodResizePending",
+    "PodResizeInProgress",
+];
 
 /// One condition before it is compared with what it was.
 struct Verdict {
@@ -45,7 +54,10 @@ pub fn conditions(
         containers_ready,
         Verdict::good("PodScheduled", ""),
     ];
-    let own = verdicts.into_iter().map(|verdict| settle(verdict, old, pod.metadata.generation, now));
+    let generation = pod.metadata.generation;
+    let own = verdicts.into_iter().chain(pending(seen)).map(|verdict| settle(verdict, old, generation, now));
+    let under_way = under_way(seen).map(|verdict| settle(verdict, old, seen.resize.under_way, now));
+    let own = own.chain(under_way);
     let others = old.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str()));
     own.chain(others.cloned()).collect()
 }
@@ -70,6 +82,22 @@ fn settle(verdict: Verdict, old: &[PodCondition], generation: Option<i64>, now: 
 fn ready_to_start(seen: &PodObservation) -> Verdict {
     let good = seen.sandbox.id.is_some();
     Verdict { kind: "PodReadyToStartContainers", good, reason: "", message: String::new() }
+}
+
+/// Resizes show while there is something to say of them.
+fn pending(seen: &PodObservation) -> Option<Verdict> {
+    let pending = seen.resize.pending.as_ref()?;
+    Some(Verdict { message: pending.message.clone(), ..Verdict::good("PodResizePending", pending.reason) })
+}
+
+fn under_way(seen: &PodObservation) -> Option<Verdict> {
+    seen.resize.under_way?;
+    let failed = seen.containers.iter().filter_map(ContainerObservation::running).find_map(|run| match &run.resize {
+        Change::Failed(why, _) => Some(why.clone()),
+        _ => None,
+    });
+    let reason = if failed.is_some() { "Error" } else { "" };
+    Some(Verdict { message: failed.unwrap_or_default(), ..Verdict::good("PodResizeInProgress", reason) })
 }
 
 fn initialized(members: &[Member], seen: &PodObservation, phase: &str) -> Verdict {

@@ -39,6 +39,7 @@ pub(super) fn killing(index: usize, member: &Member, why: StopReason) -> Tell {
         StopReason::Startup => format!("{container} {name} failed startup probe, will be restarted"),
         StopReason::PostStart => "FailedPostStartHook".to_owned(),
         StopReason::Changed => format!("{container} {name} definition changed, will be restarted"),
+        StopReason::Resized => format!("Container {name} resize requires restart"),
     };
     Tell::normal(Some(index), "Killing", note)
 }

@@ -15,6 +15,7 @@ pub mod member;
 pub mod observation;
 pub mod outcome;
 pub mod phase;
+pub mod resize;
 pub mod restart;
 pub mod span;
 pub mod status;

@@ -1,12 +1,15 @@
 //! What a node knows of one pod: pure data that [`super::step()`] decides on.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Container;
 
 use super::admission::Rejection;
 use super::back_off::BackOff;
+use super::resize::{Change, Resize};
 use crate::runtime::{ContainerId, Exit, ImageId, SandboxId};
 
 /// What a node knows of one pod.
@@ -24,6 +27,8 @@ pub struct PodObservation {
     pub containers: Vec<ContainerObservation>,
     /// Why and how it is being ended, if so.
     pub ending: Option<Ending>,
+    /// How an in-place resize goes.
+    pub resize: Resize,
     /// Ends that were told before their container's start was.
     pub early: Vec<(ContainerId, Exit)>,
     /// Whether the object's final deletion was asked for.
@@ -129,7 +134,7 @@ impl Default for ContainerObservation {
 }
 
 /// How a container is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Life {
     /// It does not run yet.
     Waiting(Waiting),
@@ -167,16 +172,18 @@ pub enum Retry {
 }
 
 /// A running container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Running {
     /// This run's name in the runtime.
     pub id: ContainerId,
-    /// The image it was started from, as the pod named it.
-    pub image: String,
+    /// What it was started from; its resources are those in force.
+    pub spec: Arc<Container>,
     /// Since when.
     pub since: Timestamp,
     /// Its post-start hook.
     pub hook: Hook,
+    /// How the change of its resources goes.
+    pub resize: Change,
     /// How it is being ended, if so.
     pub stop: Option<Stop>,
 }
@@ -228,6 +235,8 @@ pub enum StopReason {
     PostStart,
     /// Its image was changed.
     Changed,
+    /// Its resources were changed, which it does not bear while it runs.
+    Resized,
 }
 
 /// A container that ended.

@@ -1,9 +1,10 @@
 //! What came of an action, and how it changes what is known. Pure: the second half of the pod machine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::back_off::BackOff;
 use super::event::Tell;
@@ -12,6 +13,7 @@ use super::observation::{
     ContainerObservation, Ended, Health, Hook, Life, PodObservation, Retry, Running, Stop, StopReason, StopStage,
     Waiting,
 };
+use super::resize::{self, Change};
 use super::restart;
 use super::span::after;
 use super::step::Action;
@@ -19,6 +21,8 @@ use crate::runtime::{ContainerId, Exit, ImageId, SandboxStatus};
 
 /// For how long a pull error is shown as such before it is shown as a back-off: upstream's next look at the pod.
 const PULL_ERROR_SHOWN: Duration = Duration::from_secs(1);
+/// After how long a runtime that failed to change a container's resources is told again.
+const RESIZE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What came of an action, or happened by itself.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub enum Outcome {
     PostStarted(usize, Result<(), String>),
     /// The pre-stop hook ended.
     PreStopped(usize, Result<(), String>),
+    /// A running container has these resources now, or the runtime could not give them.
+    Resized(usize, Arc<Container>, Result<(), String>),
     /// The runtime says that there is no such container any more.
     Lost(usize, ContainerId),
     /// The container ended.
@@ -108,6 +114,8 @@ impl PodObservation {
                 self.change_running(*container, |running| running.stop = Some(stop));
             }
             Action::End(ending) => self.ending = Some(*ending),
+            Action::Resize(index) => self.change_running(*index, |running| running.resize = Change::Busy),
+            Action::Resized => self.resize.under_way = None,
             Action::Delete | Action::Forget => self.delete_asked = true,
             Action::Tell(_) => {}
         }
@@ -164,6 +172,7 @@ impl PodObservation {
             Outcome::StartFailed(index, error) => self.start_failed(index, error, now),
             Outcome::PostStarted(index, result) => self.post_started(index, result),
             Outcome::PreStopped(index, result) => self.pre_stopped(index, result),
+            Outcome::Resized(index, spec, result) => self.resized(index, &spec, result, members, now),
             Outcome::Lost(index, id) => {
                 let lost = self.containers.get(index).and_then(ContainerObservation::running);
                 match lost.filter(|running| running.id == id).map(|running| running.since) {
@@ -230,9 +239,10 @@ impl PodObservation {
         let hook = member.spec.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.post_start.is_some());
         container.life = Life::Running(Running {
             id: id.clone(),
-            image: member.image().to_owned(),
+            spec: member.spec.clone(),
             since: now,
             hook: if hook { Hook::Due } else { Hook::Done },
+            resize: Change::Idle,
             stop: None,
         });
         container.health = Health {
@@ -295,6 +305,32 @@ impl PodObservation {
         let Err(why) = result else { return Vec::new() };
         container.health.failed = Some(StopReason::PostStart);
         vec![Tell::warning(Some(index), "FailedPostStartHook", format!("PostStartHook failed: {why}"))]
+    }
+
+    fn resized(
+        &mut self,
+        index: usize,
+        spec: &Arc<Container>,
+        result: Result<(), String>,
+        members: &[Member],
+        now: Timestamp,
+    ) -> Vec<Tell> {
+        let generation = self.resize.under_way.unwrap_or_default();
+        let Some(running) = self.containers.get_mut(index).and_then(ContainerObservation::running_mut) else {
+            return Vec::new();
+        };
+        match result {
+            Ok(()) => {
+                running.resize = Change::Idle;
+                running.spec = Arc::new(Container { resources: spec.resources.clone(), ..(*running.spec).clone() });
+                Vec::new()
+            }
+            Err(why) => {
+                let tell = resize::tell("Error", members, generation, Some(&why));
+                running.resize = Change::Failed(why, after(now, RESIZE_AGAIN));
+                vec![tell]
+            }
+        }
     }
 
     fn pre_stopped(&mut self, index: usize, result: Result<(), String>) -> Vec<Tell> {

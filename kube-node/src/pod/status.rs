@@ -150,8 +150,8 @@ impl View<'_> {
             _ => container.last.as_ref().and_then(|ended| ended.id.as_ref()),
         };
         let init_done = member.role == Role::Init && container.ended().is_some_and(Ended::succeeded);
-        let resources = member.spec.resources.clone().filter(|all| all.limits.is_some() || all.requests.is_some());
-        let resources = resources.filter(|_| container.running().is_some());
+        let in_force = container.running().and_then(|running| running.spec.resources.clone());
+        let given = member.spec.resources.as_ref().filter(|_| container.running().is_some());
         ContainerStatus {
             name: member.spec.name.clone(),
             image: member.image().to_owned(),
@@ -160,8 +160,8 @@ impl View<'_> {
             ready: init_done || (member.role != Role::Ephemeral && container.is_ready()),
             started: Some(container.is_started()),
             restart_count: i32::try_from(container.attempt).unwrap_or(i32::MAX),
-            allocated_resources: resources.as_ref().and_then(|resources| resources.requests.clone()),
-            resources,
+            allocated_resources: given.and_then(|resources| resources.requests.clone()),
+            resources: in_force.filter(|all| all.limits.is_some() || all.requests.is_some()),
             volume_mounts: mounts(member),
             state: Some(state),
             last_state: last.map(|ended| self.terminated(ended)),

@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::Pod;
 use super::ending;
 use super::event::{self, Tell};
 use super::member::{Member, Role};
-use super::observation::{Cause, ContainerObservation, Ending, Hook, Life, PodObservation, Retry, StopReason};
+use super::observation::{Cause, ContainerObservation, Ending, Hook, Life, PodObservation, Retry, Running, StopReason};
+use super::resize::{self, Change};
 use super::restart;
 use super::span::{after, earliest, seconds};
 use crate::runtime::{ContainerId, SandboxId};
@@ -41,6 +42,10 @@ pub enum Action {
         /// Why.
         why: StopReason,
     },
+    /// Give a running container the resources its pod was given.
+    Resize(usize),
+    /// Note that all containers have theirs.
+    Resized,
     /// End the pod by its own doing.
     End(Ending),
     /// Remove the sandbox with everything in it.
@@ -140,18 +145,34 @@ fn live(pod: &Pod, members: &[Member], seen: &PodObservation, now: Timestamp, st
     let pairs = || members.iter().zip(&seen.containers).enumerate();
     let initialized = pairs().any(|(_, (member, container))| member.role == Role::Main && container.has_begun());
     let mut turn = Turn { pod, now, initialized, starting: pairs().any(|(_, (_, container))| is_starting(container)) };
+    // A person who looks for what keeps a pod from starting need not wait for it to start.
+    for (index, (member, container)) in pairs().filter(|(_, (member, _))| member.role == Role::Ephemeral) {
+        turn.advance(index, member, container, step);
+    }
+    if let Some(generation) = seen.resize.under_way
+        && pairs().all(|(_, (member, container))| has_what_was_given(member, container))
+    {
+        step.act(Action::Tell(resize::tell("Completed", members, generation, None)));
+        step.act(Action::Resized);
+    }
     for (index, (member, container)) in pairs() {
         let gate = match member.role {
+            Role::Ephemeral => continue,
             Role::Init if initialized => continue,
             Role::Init => !container.ended().is_some_and(super::observation::Ended::succeeded),
             Role::Sidecar => !initialized && !container.is_started(),
-            Role::Main | Role::Ephemeral => false,
+            Role::Main => false,
         };
         turn.advance(index, member, container, step);
         if gate {
             return;
         }
     }
+}
+
+/// What does not run gets what it was given when it starts.
+fn has_what_was_given(member: &Member, container: &ContainerObservation) -> bool {
+    container.running().is_none_or(|running| resize::same(&running.spec, &member.spec))
 }
 
 /// Starts come one at a time, as upstream's do.
@@ -221,11 +242,24 @@ impl Turn<'_> {
         let why = match (running.stop, container.health.failed) {
             (Some(stop), _) => Some(stop.why),
             (None, Some(failed)) => Some(failed),
-            (None, None) => (running.image != member.image()).then_some(StopReason::Changed),
+            (None, None) if running.spec.image != member.spec.image => Some(StopReason::Changed),
+            (None, None) => match resize::same(&running.spec, &member.spec) {
+                true => None,
+                false if resize::restarts(&running.spec, &member.spec) => Some(StopReason::Resized),
+                false => return self.resize(index, running, step),
+            },
         };
         let Some(why) = why else { return };
         let grace = container.health.grace.unwrap_or_else(|| grace_of(self.pod));
         let deadline = running.stop.map_or_else(|| after(self.now, grace), |stop| stop.deadline);
         ending::stop(index, member, container, ending::Order { why, deadline, force: false }, self.now, step);
+    }
+
+    fn resize(&self, index: usize, running: &Running, step: &mut Step) {
+        match &running.resize {
+            Change::Busy => {}
+            Change::Failed(_, again) if *again > self.now => step.wake(*again),
+            Change::Idle | Change::Failed(..) => step.act(Action::Resize(index)),
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! A pod's life told as a script: each line is something that happens, and what the node does then.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 
 use super::observation::{Cause, Ending, StopReason};
 use super::outcome::{Pull, StartError};
@@ -85,6 +87,17 @@ impl Scene {
                 Outcome::Exited(self.id(name), exit, String::new())
             }
             "hook" => Outcome::PostStarted(index(), Ok(())),
+            "give" => {
+                let (field, amount) = words.next().unwrap().split_once('=').unwrap();
+                let mut spec = (*self.members[index()].spec).clone();
+                let resources = spec.resources.get_or_insert_default().requests.get_or_insert_default();
+                resources.insert(field.to_owned(), QuantityText(amount.to_owned()));
+                self.members[index()].spec = spec.into();
+                self.seen.resize.under_way = Some(2);
+                return;
+            }
+            "resized" => Outcome::Resized(index(), self.members[index()].spec.clone(), Ok(())),
+            "unresized" => Outcome::Resized(index(), self.members[index()].spec.clone(), Err("no".into())),
             "unhooked" => Outcome::PostStarted(index(), Err("no".into())),
             "prestopped" => Outcome::PreStopped(index(), Ok(())),
             "up" => {
@@ -143,6 +156,8 @@ impl Scene {
             Action::Unmount => "unmount".into(),
             Action::Delete => "delete".into(),
             Action::Forget => "forget".into(),
+            Action::Resize(index) => format!("resize {}", name(index)),
+            Action::Resized => "resized".into(),
             Action::Tell(_) => return None,
         })
     }
@@ -402,6 +417,62 @@ fn a_crash_loop_is_told_and_shown() {
     let last = container.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
     assert_eq!((last.exit_code, last.message.as_deref(), last.reason.as_deref()), (1, Some("bye"), Some("Error")));
     assert_eq!((container.restart_count, container.container_id.as_deref()), (1, Some("test://a2")));
+}
+
+#[test]
+fn resources_change_while_a_container_runs() {
+    let spec = "{containers: [{name: a, image: x, resources: {requests: {cpu: 1, memory: 1Gi}}, \
+                resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]}]}";
+    let up = [("", "mount"), ("mounted", "sandbox"), ("sandbox", "pull a"), ("pulled a", "start a"), ("started a", "")];
+    let scene = |script: &[(&str, &str)]| check(spec, &[&up[..], script].concat());
+    scene(&[("give a cpu=2", "resize a"), ("resized a", "resized"), ("give a cpu=2000m", "resized")]);
+    scene(&[("give a cpu=2", "resize a"), ("give a cpu=3", ""), ("resized a", "resized")]);
+    scene(&[
+        ("give a cpu=2", "resize a"),
+        ("unresized a", "wake +10s"),
+        ("+10s", "resize a"),
+        ("resized a", "resized"),
+    ]);
+    scene(&[
+        ("give a memory=2Gi", "stop a 30s"),
+        ("exit a 0", "resized, pull a"),
+        ("pulled a", "start a"),
+        ("started a; give a cpu=1", "resized"),
+    ]);
+    let shown = |scene: &Scene| {
+        let place = Place { runtime: "test".into(), ..Place::default() };
+        let status = generate(&scene.pod, &scene.members, &scene.seen, &place, scene.now);
+        let conditions = status.conditions.unwrap().into_iter().filter(|it| it.type_.starts_with("PodResize"));
+        let conditions = conditions.map(|it| format!("{} {:?} {:?}", it.type_, it.reason, it.message));
+        let container = status.container_statuses.unwrap()[0].clone();
+        let cpu = |list: Option<BTreeMap<String, QuantityText>>| list.unwrap()["cpu"].0.clone();
+        let (given, in_force) = (cpu(container.allocated_resources), cpu(container.resources.unwrap().requests));
+        format!("given {given}, in force {in_force} {}", conditions.collect::<Vec<_>>().join(", "))
+    };
+    let under_way = scene(&[("give a cpu=2", "resize a")]);
+    assert_eq!(shown(&under_way), "given 2, in force 1 PodResizeInProgress None None");
+    let failed = scene(&[("give a cpu=2", "resize a"), ("unresized a", "wake +10s")]);
+    assert_eq!(shown(&failed), "given 2, in force 1 PodResizeInProgress Some(\"Error\") Some(\"no\")");
+    let done = scene(&[("give a cpu=2", "resize a"), ("resized a", "resized")]);
+    assert_eq!(shown(&done), "given 2, in force 2 ");
+}
+
+#[test]
+fn a_person_can_look_at_a_pod_that_does_not_start() {
+    let spec = "{initContainers: [{name: i, image: x}], containers: [{name: a, image: x}], \
+                ephemeralContainers: [{name: e, image: x}]}";
+    check(
+        spec,
+        &[
+            ("", "mount"),
+            ("mounted", "sandbox"),
+            ("sandbox", "pull e, pull i"),
+            ("pulled e; pulled i", "start e"),
+            ("started e", "start i"),
+            ("started i; exit e 1", ""),
+            ("exit i 0", "pull a"),
+        ],
+    );
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::tls;
 
 /// Bytes of an answer's head that are read.
 const HEAD_BYTES_MAX: usize = 10 * 1024;
@@ -19,25 +21,57 @@ pub struct Answer {
     pub location: Option<String>,
 }
 
+/// Whom to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// Whether over TLS.
+    pub secure: bool,
+    /// Its name or address.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Server<'_> {
+    fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The address of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}://{}:{}{path}", self.scheme(), self.host, self.port)
+    }
+}
+
 /// Asks a server. A redirect within the host is followed; one to another host is the answer.
 ///
 /// # Errors
 /// If there is no connection, or no HTTP.
-pub async fn get(host: &str, port: u16, path: &str, headers: &[(String, String)], agent: &str) -> io::Result<Answer> {
+pub async fn get(server: Server<'_>, path: &str, headers: &[(String, String)], agent: &str) -> io::Result<Answer> {
     let mut path = path.to_owned();
-    let mut answer = once(host, port, &path, headers, agent).await?;
+    let mut answer = once(server, &path, headers, agent).await?;
     for _ in 0..REDIRECTS_MAX {
-        let within = answer.location.as_deref().and_then(|location| within(host, port, location));
+        let within = answer.location.as_deref().and_then(|location| within(server, location));
         let Some(next) = within.filter(|_| matches!(answer.code, 301 | 302 | 303 | 307 | 308)) else { break };
         path = next;
-        answer = once(host, port, &path, headers, agent).await?;
+        answer = once(server, &path, headers, agent).await?;
     }
     Ok(answer)
 }
 
-async fn once(host: &str, port: u16, path: &str, headers: &[(String, String)], agent: &str) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect((host, port)).await?;
-    stream.write_all(request(host, port, path, headers, agent).as_bytes()).await?;
+async fn once(server: Server<'_>, path: &str, headers: &[(String, String)], agent: &str) -> io::Result<Answer> {
+    let stream = TcpStream::connect((server.host, server.port)).await?;
+    let request = request(server, path, headers, agent);
+    if server.secure {
+        talk(tls::connect(server.host, stream).await?, &request).await
+    } else {
+        talk(stream, &request).await
+    }
+}
+
+async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> io::Result<Answer> {
+    stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
     while head.len() < HEAD_BYTES_MAX && !head.windows(4).any(|window| window == b"\r\n\r\n") {
         if stream.read_buf(&mut head).await? == 0 {
@@ -48,7 +82,7 @@ async fn once(host: &str, port: u16, path: &str, headers: &[(String, String)], a
 }
 
 /// Headers that the probe sets replace the usual ones.
-fn request(host: &str, port: u16, path: &str, headers: &[(String, String)], agent: &str) -> String {
+fn request(Server { host, port, .. }: Server<'_>, path: &str, headers: &[(String, String)], agent: &str) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let usual = [("Host", format!("{host}:{port}")), ("User-Agent", agent.to_owned()), ("Accept", "*/*".to_owned())];
     let given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
@@ -67,13 +101,14 @@ fn parse(head: &[u8]) -> Option<Answer> {
 }
 
 /// The path of a location on the same host and port.
-fn within(host: &str, port: u16, location: &str) -> Option<String> {
+fn within(server: Server<'_>, location: &str) -> Option<String> {
     if location.starts_with('/') && !location.starts_with("//") {
         return Some(location.to_owned());
     }
-    let rest = location.strip_prefix("http://")?;
+    let Server { host, port, secure } = server;
+    let rest = location.strip_prefix(server.scheme())?.strip_prefix("://")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let same = authority == format!("{host}:{port}") || (port == 80 && authority == host);
+    let same = authority == format!("{host}:{port}") || (port == if secure { 443 } else { 80 } && authority == host);
     same.then(|| format!("/{path}"))
 }
 
@@ -102,13 +137,22 @@ mod tests {
             ("//other/y", None),
             ("https://h:81/", None),
         ] {
-            assert_eq!(within("h", 81, location).as_deref(), expected, "{location}");
+            assert_eq!(
+                within(Server { secure: false, host: "h", port: 81 }, location).as_deref(),
+                expected,
+                "{location}"
+            );
         }
     }
 
     #[test]
     fn given_headers_replace_the_usual_ones() {
-        let text = request("h", 80, "/p", &[("host".to_owned(), "web".to_owned())], "probe");
+        let text = request(
+            Server { secure: false, host: "h", port: 80 },
+            "/p",
+            &[("host".to_owned(), "web".to_owned())],
+            "probe",
+        );
         assert_eq!(
             text,
             "GET /p HTTP/1.1\r\nUser-Agent: probe\r\nAccept: */*\r\nhost: web\r\nConnection: close\r\n\r\n"

@@ -1,7 +1,9 @@
 //! Probes: when each is due, what a row of results means ([`Prober`], pure), and how they are asked ([`ask`]).
 
 pub mod ask;
+mod grpc;
 pub mod http;
+mod tls;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 //! Nodes have dense indexes, so whatever is worked out per node is a plain array. Each change that may alter a decision is
 //! noted in a journal of node indexes: a reader that remembers its place there looks again at those nodes only.
 
+mod budgets;
 mod images;
 mod node;
 mod storage;
@@ -17,6 +18,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use crate::pod::{PodInfo, id_of, is_over, node_of};
 use crate::shape::Shapes;
 
+pub use budgets::Budgets;
 pub use images::ImageState;
 pub use node::NodeInfo;
 pub use storage::Storage;
@@ -64,6 +66,7 @@ pub struct Snapshot {
     priorities: BTreeMap<i32, usize>,
     namespaces: HashMap<String, Labels>,
     storage: Storage,
+    budgets: Budgets,
     journal: VecDeque<NodeIndex>,
     journal_start: u64,
     identity: Arc<()>,
@@ -91,6 +94,7 @@ impl Clone for Snapshot {
             priorities: self.priorities.clone(),
             namespaces: self.namespaces.clone(),
             storage: self.storage.clone(),
+            budgets: self.budgets.clone(),
             journal: self.journal.clone(),
             identity: Arc::default(),
             ..*self
@@ -108,6 +112,7 @@ impl Snapshot {
     /// Takes in a whole world; returns the pods that wait for a node, in key order.
     pub fn load(&mut self, world: &World) -> Vec<Arc<PodInfo>> {
         self.storage.load(world);
+        self.budgets.load(world);
         for namespace in world.list::<Namespace>() {
             self.set_namespace(&namespace);
         }
@@ -136,6 +141,7 @@ impl Snapshot {
             (Some(pod), true) => self.remove_pod(&pod),
             (Some(pod), false) => self.set_pod(pod),
             (None, _) if self.storage.apply(event) => Change::Storage,
+            (None, _) if self.budgets.apply(event) => Change::Nothing,
             (None, _) => Change::Nothing,
         }
     }
@@ -283,6 +289,12 @@ impl Snapshot {
     #[must_use]
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// What may be disrupted.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// An image, if any node has it.

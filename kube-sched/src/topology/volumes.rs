@@ -175,3 +175,144 @@ fn shares_zone(volume: &PersistentVolume, node: &NodeInfo) -> bool {
         zone.is_some_and(|zone| zones.split("__").any(|one| one == zone))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use coracle_core::{Kinds, World};
+    use serde_json::json;
+
+    use super::super::Topology;
+    use super::*;
+    use crate::testing::{node, pod_with};
+
+    const NODES: [&str; 3] =
+        ["n1 topology.kubernetes.io/zone:a", "n2 topology.kubernetes.io/zone:b", "n3 topology.kubernetes.io/zone:a"];
+
+    /// `"v1 class=local size=5 node=n1 zone=a__b for=c1"`.
+    fn volume(text: &str) -> PersistentVolume {
+        let mut words = text.split(' ');
+        let name = words.next().unwrap();
+        let mut volume = json!({"metadata": {"name": name, "labels": {}}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1"}}, "status": {"phase": "Available"}});
+        for (key, value) in words.map(|word| word.split_once('=').unwrap()) {
+            match key {
+                "class" => volume["spec"]["storageClassName"] = json!(value),
+                "size" => volume["spec"]["capacity"]["storage"] = json!(value),
+                "zone" => volume["metadata"]["labels"]["topology.kubernetes.io/zone"] = json!(value),
+                "for" => volume["spec"]["claimRef"] = json!({"namespace": "default", "name": value, "uid": value}),
+                _ => {
+                    let on = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": [value]});
+                    volume["spec"]["nodeAffinity"] =
+                        json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [on]}]}});
+                }
+            }
+        }
+        serde_json::from_value(volume).unwrap()
+    }
+
+    /// `"c1 class=local size=5 volume=v1 chosen=n1 mode=ReadWriteOncePod phase=Lost leaving"`.
+    fn claim(text: &str) -> PersistentVolumeClaim {
+        let mut words = text.split(' ');
+        let name = words.next().unwrap();
+        let mut claim = json!({"metadata": {"namespace": "default", "name": name, "uid": name, "annotations": {}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}}, "status": {}});
+        for word in words {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("class", value) => claim["spec"]["storageClassName"] = json!(value),
+                ("size", value) => claim["spec"]["resources"]["requests"]["storage"] = json!(value),
+                ("volume", value) => {
+                    claim["spec"]["volumeName"] = json!(value);
+                    claim["metadata"]["annotations"]["pv.kubernetes.io/bind-completed"] = json!("yes");
+                }
+                ("chosen", value) => {
+                    claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = json!(value);
+                }
+                ("mode", value) => claim["spec"]["accessModes"] = json!([value]),
+                ("phase", value) => claim["status"]["phase"] = json!(value),
+                _ => claim["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
+            }
+        }
+        serde_json::from_value(claim).unwrap()
+    }
+
+    /// What each of three nodes says to a pod with a claim on `c1`.
+    #[track_caller]
+    fn check(volumes: &[&str], claims: &[&str], expected: [&str; 3]) {
+        check_beside(volumes, claims, "", expected);
+    }
+
+    /// The same while another pod with that claim is on a node.
+    #[track_caller]
+    fn check_beside(volumes: &[&str], claims: &[&str], other: &str, expected: [&str; 3]) {
+        let mut world = World::new(Kinds::builtin());
+        NODES.iter().for_each(|text| drop(world.insert((*node(text)).clone()).unwrap()));
+        volumes.iter().for_each(|text| drop(world.insert(volume(text)).unwrap()));
+        claims.iter().for_each(|text| drop(world.insert(claim(text)).unwrap()));
+        for (name, provisioner, zones) in
+            [("local", NO_PROVISIONER, json!(null)), ("made", "x", json!(null)), ("zonal", "x", json!(["b"]))]
+        {
+            let zones = json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": zones}]}]);
+            let mut class = json!({"metadata": {"name": name}, "provisioner": provisioner,
+                "volumeBindingMode": "WaitForFirstConsumer"});
+            if name == "zonal" {
+                class["allowedTopologies"] = zones;
+            }
+            world.insert::<StorageClass>(serde_json::from_value(class).unwrap()).unwrap();
+        }
+        let wants = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c1"}}]});
+        if !other.is_empty() {
+            world.insert((*pod_with(other, wants.clone())).clone()).unwrap();
+        }
+        let mut cluster = Snapshot::new();
+        cluster.load(&world);
+        let asks = cluster.read(pod_with("p", wants));
+        let topology = Topology::prepare(&asks, &cluster).unwrap();
+        let said = NODES.map(|text| {
+            let name = text.split(' ').next().unwrap();
+            let node = cluster.node(cluster.index_of(name).unwrap()).unwrap();
+            topology.check(node).map_or_else(|why| why.reasons[0].to_string(), |()| "ok".to_owned())
+        });
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_pod_goes_where_its_volumes_are_or_can_be() {
+        const OK: &str = "ok";
+        // Bound: where the volume is, by affinity or by zone.
+        check(&["v1 node=n1 for=c1"], &["c1 volume=v1"], [OK, ELSEWHERE, ELSEWHERE]);
+        check(&["v1 zone=a for=c1"], &["c1 volume=v1"], [OK, OTHER_ZONE, OK]);
+        check(&["v1 zone=a__b for=c1"], &["c1 volume=v1"], [OK; 3]);
+        check(&[], &["c1 volume=v1"], [NO_VOLUME; 3]);
+        // Not bound, and nobody waits for the pod.
+        check(&["v1"], &["c1"], [UNBOUND; 3]);
+        // Local volumes: the smallest that is enough, and not another's.
+        check(&["v1 class=local node=n1"], &["c1 class=local"], [OK, NOT_FOUND, NOT_FOUND]);
+        check(
+            &["v1 class=local node=n1 size=2", "v2 class=local node=n2 size=9"],
+            &["c1 class=local size=5"],
+            [NOT_FOUND, OK, NOT_FOUND],
+        );
+        check(&["v1 class=local node=n1 for=c2"], &["c1 class=local"], [NOT_FOUND; 3]);
+        check(&["v1 class=local node=n1 for=c1"], &["c1 class=local"], [OK, NOT_FOUND, NOT_FOUND]);
+        // Made on demand: anywhere its class allows, or where somebody has begun.
+        check(&[], &["c1 class=made"], [OK; 3]);
+        check(&[], &["c1 class=zonal"], [NOT_FOUND, OK, NOT_FOUND]);
+        check(&[], &["c1 class=made chosen=n3"], [NOT_FOUND, NOT_FOUND, OK]);
+        check(&[], &["c1 class=made chosen=gone"], [OK; 3]);
+        // Claims that are missing, leaving or lost.
+        check(&[], &[], ["persistentvolumeclaim \"c1\" not found"; 3]);
+        check(&["v1"], &["c1 volume=v1 leaving"], ["persistentvolumeclaim \"c1\" is being deleted"; 3]);
+        let lost = "persistentvolumeclaim \"c1\" bound to non-existent persistentvolume \"v1\"";
+        check(&[], &["c1 volume=v1 phase=Lost"], [lost; 3]);
+    }
+
+    #[test]
+    fn an_exclusive_claim_is_for_one_pod_at_a_time() {
+        let (volume, exclusive) = (["v1 for=c1"], ["c1 volume=v1 mode=ReadWriteOncePod"]);
+        check_beside(&volume, &exclusive, "other on=n2", [IN_USE; 3]);
+        check_beside(&volume, &["c1 volume=v1"], "other on=n2", ["ok"; 3]);
+        check_beside(&volume, &exclusive, "other on=n2 phase=Succeeded", ["ok"; 3]);
+        check_beside(&volume, &exclusive, "other", ["ok"; 3]);
+        check_beside(&volume, &exclusive, "other on=n2 namespace=x", ["ok"; 3]);
+    }
+}

@@ -14,7 +14,7 @@ pub(in super::super) struct Conditions(Vec<Expression>);
 
 impl Conditions {
     pub(in super::super) fn compile(source: &[MatchCondition], has_params: bool) -> Self {
-        let names = Names { params: has_params, authorizer: true, ..Names::default() };
+        let names = Names::of_policy(has_params);
         let compile = |condition: &MatchCondition| Expression::compile(&condition.expression, &names, Returns::Bool);
         Self(source.iter().map(compile).collect())
     }

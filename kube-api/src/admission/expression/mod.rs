@@ -2,31 +2,29 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `environment` | what expressions may name, and of which type |
 //! | `scene` | what they see of a request, as JSON |
 //! | `variables` | `variables`, each evaluated when it is first asked for |
 //! | `conditions` | match conditions |
 //! | `answers` | the authorizer's answers: expressions cannot wait for them |
 //! | `cache` | each version of an object is compiled once |
 //!
-//! Evaluation is a pure function of the scene and the answers. Source: apiserver `plugin/cel`.
+//! What they may name is a fact (`coracle_core::cel::request`). Evaluation is a pure function of the scene and the answers.
+//! Source: apiserver `plugin/cel`.
 
 mod answers;
 mod cache;
 mod conditions;
-mod environment;
 mod scene;
 mod variables;
 
-use coracle_core::cel::{Authorizer, Map, PER_CALL_LIMIT, Program, Value, compile};
+pub(super) use coracle_core::cel::request::{Expression, Names, Returns, Variable};
+use coracle_core::cel::{Authorizer, Map, PER_CALL_LIMIT, Value};
 use serde_json::Value as Json;
 
 pub(super) use answers::Answers;
 pub(super) use cache::Cache;
 pub(super) use conditions::Conditions;
-pub(super) use environment::{Names, Returns};
 pub(super) use scene::Scene;
-pub(super) use variables::Variable;
 use variables::Variables;
 
 /// What the expressions of one purpose may cost together. Source: apiserver `RuntimeCELCostBudget`.
@@ -34,24 +32,6 @@ pub(super) const BUDGET: u64 = 10_000_000;
 
 const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
-
-/// An expression, compiled, or why it could not be.
-#[derive(Debug)]
-pub(super) struct Expression {
-    pub(super) source: String,
-    program: Result<Program, String>,
-}
-
-impl Expression {
-    pub(super) fn compile(source: &str, names: &Names<'_>, returns: Returns) -> Self {
-        let program = compile(source, &names.environment()).map_err(|why| format!("compilation failed: {why}"));
-        let program = program.and_then(|program| match returns.refuse(program.type_of()) {
-            None => Ok(program),
-            Some(why) => Err(why),
-        });
-        Self { source: source.to_owned(), program }
-    }
-}
 
 /// Evaluates expressions about one request.
 #[derive(Clone, Copy)]

@@ -1,5 +1,6 @@
 //! What expressions see of a request. Source: apiserver `plugin/cel/condition.go`, `plugin/cel/activation.go`.
 
+use coracle_core::cel::request::{NAMESPACE, REQUEST};
 use coracle_core::cel::{self, Value};
 use coracle_core::{AnyResource, GroupResource, Kind, Status};
 use k8s_openapi::api::core::v1::Namespace;
@@ -7,7 +8,6 @@ use serde_json::Value as Json;
 
 use super::super::webhook::review;
 use super::super::{Attributes, versions};
-use super::environment::{NAMESPACE, REQUEST};
 
 /// A request as JSON, in the version that is wanted. What is not there is `null`.
 #[derive(Clone, Debug)]

@@ -2,34 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use coracle_core::cel::{Authorizer, Error, Fields, PER_CALL_LIMIT, Type, Value};
-use k8s_openapi::api::admissionregistration::v1 as api;
+use coracle_core::cel::{Authorizer, Error, Fields, PER_CALL_LIMIT, Value};
 
-use super::{BUDGET, Expression, Names, Returns};
-
-/// A variable, compiled.
-#[derive(Debug)]
-pub(in super::super) struct Variable {
-    pub(super) name: String,
-    expression: Expression,
-}
-
-impl Variable {
-    /// Compiles variables, each of which may use those before it.
-    pub(in super::super) fn compile(source: &[api::Variable], names: &Names<'_>) -> Vec<Self> {
-        let mut variables: Vec<Self> = Vec::new();
-        for variable in source {
-            let names = Names { variables: Some(&variables), ..*names };
-            let expression = Expression::compile(&variable.expression, &names, Returns::Anything);
-            variables.push(Self { name: variable.name.clone(), expression });
-        }
-        variables
-    }
-
-    pub(super) fn type_of(&self) -> Option<&Type> {
-        self.expression.program.as_ref().ok().map(coracle_core::cel::Program::type_of)
-    }
-}
+use super::{BUDGET, Variable};
 
 /// The values of variables, as far as they were asked for.
 ///

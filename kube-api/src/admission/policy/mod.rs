@@ -10,7 +10,6 @@
 //! | `validating` | what a policy refuses, warns of and tells |
 //! | `mutating` | what a policy changes |
 //!
-//! Left out: mutations of connects, and the warnings about types in the status of policies.
 //! Source: apiserver `pkg/admission/plugin/policy`.
 
 mod mutating;

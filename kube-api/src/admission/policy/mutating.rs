@@ -30,9 +30,9 @@ enum Form {
 impl Compiled {
     fn new(spec: &MutatingAdmissionPolicySpec) -> Self {
         let has_params = spec.param_kind.is_some();
-        let names = Names { params: has_params, authorizer: true, patches: true, ..Names::default() };
+        let names = Names::of_policy(has_params);
         let variables = Variable::compile(spec.variables.as_deref().unwrap_or_default(), &names);
-        let names = Names { variables: Some(&variables), ..names };
+        let names = names.with(&variables).patching();
         let compile = |mutation: &Mutation| {
             let (form, source, returns) = match &mutation.json_patch {
                 Some(patch) => (Form::Patch, patch.expression.as_deref(), Returns::Patch),

@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::Attributes;
 use super::super::expression::{
@@ -35,14 +35,13 @@ pub(super) struct Compiled {
 impl Compiled {
     fn new(spec: &ValidatingAdmissionPolicySpec) -> Self {
         let has_params = spec.param_kind.is_some();
-        let names = Names { params: has_params, authorizer: true, ..Names::default() };
+        let names = Names::of_policy(has_params);
         let variables = Variable::compile(spec.variables.as_deref().unwrap_or_default(), &names);
-        let names = Names { variables: Some(&variables), ..names };
-        let telling = Names { authorizer: false, ..names };
+        let names = names.with(&variables);
         let validations = spec.validations.as_deref().unwrap_or_default();
         let message = |validation: &Validation| {
             let source = validation.message_expression.as_deref().filter(|source| !source.is_empty())?;
-            Some(Expression::compile(source, &telling, Returns::String))
+            Some(Expression::compile(source, &names.telling(), Returns::String))
         };
         let annotations = spec.audit_annotations.iter().flatten();
         Self {
@@ -53,7 +52,7 @@ impl Compiled {
                 .collect(),
             messages: validations.iter().map(message).collect(),
             annotations: annotations
-                .map(|it| Expression::compile(&it.value_expression, &telling, Returns::StringOrNull))
+                .map(|it| Expression::compile(&it.value_expression, &names, Returns::StringOrNull))
                 .collect(),
             variables,
         }
@@ -168,6 +167,7 @@ pub(super) async fn review(
     let mut refused: Option<Status> = None;
     let mut scenes: BTreeMap<String, Scene> = BTreeMap::new();
     let mut annotations: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut failures = Vec::new();
     let answers = Answers::new(attributes);
     for invocation in select::<ValidatingAdmissionPolicy>(attributes, object).await {
         let invocation = match invocation {
@@ -193,14 +193,29 @@ pub(super) async fn review(
                 judge(spec, &compiled, &evaluator, invocation.ignores_failures)
             })
             .await;
-        if let Some(status) = act(attributes, &invocation, judgement, &mut annotations) {
+        if let Some(status) = act(attributes, &invocation, judgement, &mut annotations, &mut failures) {
             refused.get_or_insert(status);
         }
     }
+    if !failures.is_empty() {
+        let failures = serde_json::to_string(&failures).map_err(Status::internal)?;
+        attributes.notes.annotate("validation.policy.admission.k8s.io/validation_failure", failures);
+    }
     for (key, values) in annotations {
-        attributes.notes.annotate(&key, &values.join(", "));
+        attributes.notes.annotate(&key, values.join(", "));
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// A refusal that is only recorded. Source: `validating.ValidationFailureValue`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    message: String,
+    policy: String,
+    binding: String,
+    expression_index: usize,
+    validation_actions: Vec<String>,
 }
 
 /// Does what the binding says with a judgement. Returns the first refusal.
@@ -209,6 +224,7 @@ fn act(
     invocation: &Invocation<'_, ValidatingAdmissionPolicy>,
     judgement: Judgement,
     annotations: &mut BTreeMap<String, Vec<String>>,
+    failures: &mut Vec<Failure>,
 ) -> Option<Status> {
     let (policy, binding) = (invocation.object.name(), invocation.binding_name);
     let named = format!("ValidatingAdmissionPolicy '{policy}' with binding '{binding}'");
@@ -222,14 +238,13 @@ fn act(
                     refused.get_or_insert_with(|| status(attributes, denial.reason, what));
                 }
                 "Warn" => attributes.notes.warn(format!("Validation failed for {named}: {}", denial.message)),
-                _ => {
-                    let failure = json!([{
-                        "message": denial.message, "policy": policy, "binding": binding,
-                        "expressionIndex": denial.index, "validationActions": actions,
-                    }]);
-                    let key = "validation.policy.admission.k8s.io/validation_failure";
-                    attributes.notes.annotate(key, &failure.to_string());
-                }
+                _ => failures.push(Failure {
+                    message: denial.message.clone(),
+                    policy: policy.to_owned(),
+                    binding: binding.to_owned(),
+                    expression_index: denial.index,
+                    validation_actions: actions.clone(),
+                }),
             }
         }
     }

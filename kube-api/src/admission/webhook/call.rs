@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use coracle_core::{AnyResource, Kind, Status};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::super::expression::{Answers, Evaluator, Scene};
@@ -37,6 +38,12 @@ pub(super) struct Invocation<'a> {
 pub(super) struct Round {
     pub(super) number: u8,
     pub(super) index: usize,
+}
+
+impl std::fmt::Display for Round {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "round_{}_index_{}", self.number, self.index)
+    }
 }
 
 /// Asks a webhook about an object, which is `None` for deletes.
@@ -107,7 +114,7 @@ pub(super) fn settle(
     match answer {
         Ok(answer) => {
             for (key, value) in &answer.annotations {
-                attributes.notes.annotate(&format!("{name}/{key}"), value);
+                attributes.notes.annotate(&format!("{name}/{key}"), value.as_str());
             }
             answer.warnings.iter().for_each(|warning| attributes.notes.warn(warning));
             if answer.allowed { Ok(Some(answer)) } else { Err(review::refusal(name, answer.status)) }
@@ -116,13 +123,53 @@ pub(super) fn settle(
         Err(Failure::Call(why)) if webhook.ignores_failures => {
             tracing::warn!(webhook = %name, why, "failed calling webhook, failing open");
             let word = if phase == Phase::Mutating { "mutation" } else { "validating" };
-            let key =
-                format!("failed-open.{word}.webhook.admission.k8s.io/round_{}_index_{}", round.number, round.index);
-            attributes.notes.annotate(&key, name);
+            attributes.notes.annotate(&format!("failed-open.{word}.webhook.admission.k8s.io/{round}"), name);
             Ok(None)
         }
         Err(Failure::Call(why)) => Err(Status::internal(format!("failed calling webhook {name:?}: {why}"))),
     }
+}
+
+/// What a webhook made of the object, for records. Source: `mutating/dispatcher.go` `webhookAnnotator`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deed<'a> {
+    configuration: &'a str,
+    webhook: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+}
+
+impl<'a> Deed<'a> {
+    const fn of(webhook: &'a Webhook<'_>) -> Self {
+        Self {
+            configuration: webhook.configuration,
+            webhook: webhook.name,
+            mutated: None,
+            patch: None,
+            patch_type: None,
+        }
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Notes that a webhook was called, and whether it changed anything.
+pub(super) fn annotate_mutation(attributes: &Attributes<'_>, webhook: &Webhook<'_>, round: Round, changed: bool) {
+    let deed = Deed { mutated: Some(changed), ..Deed::of(webhook) };
+    attributes.notes.annotate(&format!("mutation.webhook.admission.k8s.io/{round}"), deed.text());
+}
+
+/// Notes how a webhook changed the object.
+pub(super) fn annotate_patch(attributes: &Attributes<'_>, webhook: &Webhook<'_>, round: Round, patch: &Value) {
+    let deed = Deed { patch: Some(patch), patch_type: Some("JSONPatch"), ..Deed::of(webhook) };
+    attributes.notes.annotate_body(&format!("patch.webhook.admission.k8s.io/{round}"), deed.text());
 }
 
 /// Whether a webhook is to be called, and in which version.

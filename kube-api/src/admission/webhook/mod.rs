@@ -27,7 +27,7 @@ use self::review::Phase;
 use super::matching::is_exempt;
 use super::{Admission, Attributes, Operation, versions};
 
-/// Webhooks that may change the object, one after another. For deletes and connects they may only refuse.
+/// Webhooks that may change the object, one after another. For deletes they may only refuse.
 #[derive(Debug, Default)]
 pub struct MutatingWebhooks(Compiled);
 
@@ -56,7 +56,9 @@ impl Admission for MutatingWebhooks {
                 continue;
             }
             let round = Round { number: u8::from(memory.is_second_round()), index };
-            if mutate(attributes, &invocation, object, round).await? {
+            let changed = mutate(attributes, &invocation, object, round).await;
+            call::annotate_mutation(attributes, webhook, round, matches!(changed, Ok(true)));
+            if changed? {
                 memory.changed();
                 attributes.notes.ask_again();
             }
@@ -68,7 +70,7 @@ impl Admission for MutatingWebhooks {
     }
 
     async fn review(&self, attributes: &Attributes<'_>, object: Option<&dyn AnyResource>) -> Result<(), Status> {
-        if !matches!(attributes.operation, Operation::Delete | Operation::Connect) {
+        if attributes.operation != Operation::Delete {
             return Ok(());
         }
         for (index, webhook) in configured::<MutatingWebhookConfiguration>(attributes.world, &self.0).iter().enumerate()
@@ -116,11 +118,7 @@ async fn mutate(
     if changed {
         versions::incoming(attributes, &invocation.kind, after, object).await?;
     }
-    attributes.notes.annotate(
-        &format!("mutation.webhook.admission.k8s.io/round_{}_index_{}", round.number, round.index),
-        &serde_json::json!({"configuration": webhook.configuration, "webhook": webhook.name, "mutated": changed})
-            .to_string(),
-    );
+    call::annotate_patch(attributes, webhook, round, &operations);
     Ok(changed)
 }
 

@@ -20,6 +20,7 @@ use super::target::{Target, address_of};
 use super::{split_path, tls, unreachable};
 use crate::http::body::{Body, BoxError, RequestBody};
 use crate::http::relay::{ask_upgrade, end_to_end, join, wants_upgrade};
+use crate::http::requests::GoesOn;
 use crate::http::resources::Call;
 use crate::http::streams::{Connection, streams_of};
 
@@ -46,8 +47,9 @@ pub(super) async fn pass(mut call: Call<'_>, body: RequestBody, target: Target) 
     match upgrade {
         Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             let there = hyper::upgrade::on(&mut response);
-            tokio::spawn(async move { stop.run_until_cancelled_owned(join(upgrade, there)).await });
-            Ok(response.map(|_| Body::Full(bytes::Bytes::new())))
+            let mut response = response.map(|_| Body::Full(bytes::Bytes::new()));
+            GoesOn::carry(&mut response, stop, join(upgrade, there));
+            Ok(response)
         }
         Some(_) if response.status().as_u16() < 400 => {
             Err(Status::internal(format!("invalid upgrade response: status code {}", response.status().as_u16())))

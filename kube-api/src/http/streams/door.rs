@@ -19,6 +19,7 @@ use super::command::{self, Command};
 use super::forward::{self, Forward};
 use super::{ExecWanted, container_of, is_assigned, streams_of, websocket};
 use crate::http::body::Body;
+use crate::http::requests::GoesOn;
 use crate::http::resources::Call;
 use crate::spdy::headers::Headers;
 use crate::spdy::{self, Stream};
@@ -190,8 +191,9 @@ pub(in crate::http) async fn connect(mut call: Call<'_>) -> Result<Response<Body
         if is_forward { forward(&call, handshake.protocol).await? } else { command(&call, handshake.protocol).await? };
     let stop = call.server.shutdown.clone();
     let carried = carry(upgrade, handshake.protocol, channels, purpose);
-    tokio::spawn(async move { stop.run_until_cancelled_owned(carried).await });
-    Ok(handshake.accept())
+    let mut answer = handshake.accept();
+    GoesOn::carry(&mut answer, stop, carried);
+    Ok(answer)
 }
 
 /// Starts a command, or attaches to one.

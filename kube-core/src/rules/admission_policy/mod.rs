@@ -1,13 +1,18 @@
-//! Admission policies and their bindings. Expressions are checked for being there; compiling them is not done here.
+//! Admission policies and their bindings.
 
 mod binding;
 mod mutating;
+mod type_check;
 mod validating;
 
+pub use type_check::type_warnings;
+
 use super::check::text;
+use super::matching::validate_expression;
 use crate::cel::is_keyword;
+use crate::cel::request::{Expression, Names, Returns, Variable};
 use crate::field::{Errors, Path, format};
-use k8s_openapi::api::admissionregistration::v1::{MatchResources, ParamKind, Variable};
+use k8s_openapi::api::admissionregistration::v1::{self as api, MatchResources, ParamKind};
 
 /// Checks what a policy is about: the kind of its parameters, and what it matches, which must name resources.
 fn validate_subject(param: Option<&ParamKind>, matched: Option<&MatchResources>, path: &Path, errors: &mut Errors) {
@@ -60,8 +65,10 @@ fn invalid_at_once(path: &Path, value: &str, before: &str, between: &str, messag
     }
 }
 
-fn validate_variables(variables: &[Variable], path: &Path, errors: &mut Errors) {
-    for (index, variable) in variables.iter().enumerate() {
+/// Checks variables, each of which may use those before it; the compiled ones.
+fn validate_variables(source: &[api::Variable], names: &Names, path: &Path, errors: &mut Errors) -> Vec<Variable> {
+    let mut variables = Vec::new();
+    for (index, variable) in source.iter().enumerate() {
         let path = path.index(index);
         if variable.name.trim().is_empty() {
             errors.required(&path.field("name"), "name is not specified");
@@ -70,8 +77,13 @@ fn validate_variables(variables: &[Variable], path: &Path, errors: &mut Errors) 
         }
         if variable.expression.trim().is_empty() {
             errors.required(&path.field("expression"), "expression is not specified");
+            continue;
         }
+        let expression = Expression::compile(&variable.expression, &names.with(&variables), Returns::Anything);
+        validate_expression(&expression, &path.field("expression"), errors);
+        variables.push(Variable { name: variable.name.clone(), expression });
     }
+    variables
 }
 
 fn is_identifier(name: &str) -> bool {

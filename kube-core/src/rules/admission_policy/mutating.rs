@@ -1,9 +1,11 @@
 //! MutatingAdmissionPolicy.
 
 use super::{validate_subject, validate_variables};
+use crate::cel::request::{Expression, Names, Returns};
 use crate::field::{Errors, Path};
 use crate::rules::check::{items, text};
-use crate::rules::{Ruled, fill, matching, spec_only};
+use crate::rules::matching::{self, validate_expression};
+use crate::rules::{Ruled, fill, spec_only};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicySpec, Mutation,
 };
@@ -22,22 +24,40 @@ impl Ruled for MutatingAdmissionPolicy {
     }
 
     fn validate(&self, errors: &mut Errors) {
-        let none = MutatingAdmissionPolicySpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
-        matching::validate_failure_policy(&spec.failure_policy, &SPEC.field("failurePolicy"), errors);
-        validate_subject(spec.param_kind.as_ref(), spec.match_constraints.as_ref(), &SPEC, errors);
-        validate_operations(spec.match_constraints.as_ref(), &SPEC.field("matchConstraints"), errors);
-        matching::validate_conditions(items(&spec.match_conditions), &SPEC.field("matchConditions"), errors);
-        validate_variables(items(&spec.variables), &SPEC.field("variables"), errors);
-        if items(&spec.mutations).is_empty() {
-            errors.required(&SPEC.field("mutations"), "mutations must contain at least one item");
-        }
-        for (index, mutation) in items(&spec.mutations).iter().enumerate() {
-            validate_mutation(mutation, &SPEC.field("mutations").index(index), errors);
-        }
-        let policies = ["Never", "IfNeeded"];
-        errors.given_one_of(&SPEC.field("reinvocationPolicy"), text(&spec.reinvocation_policy), &policies);
+        validate(self, true, errors);
     }
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let conditions = |policy: &Self| {
+            let spec = policy.spec.as_ref();
+            spec.map(|spec| (spec.param_kind.clone(), spec.match_conditions.clone()))
+        };
+        validate(self, conditions(self) != conditions(old), errors);
+    }
+}
+
+/// Match conditions that have not changed are left alone.
+fn validate(policy: &MutatingAdmissionPolicy, has_new_conditions: bool, errors: &mut Errors) {
+    let none = MutatingAdmissionPolicySpec::default();
+    let spec = policy.spec.as_ref().unwrap_or(&none);
+    matching::validate_failure_policy(&spec.failure_policy, &SPEC.field("failurePolicy"), errors);
+    validate_subject(spec.param_kind.as_ref(), spec.match_constraints.as_ref(), &SPEC, errors);
+    validate_operations(spec.match_constraints.as_ref(), &SPEC.field("matchConstraints"), errors);
+    let names = Names::of_policy(spec.param_kind.is_some());
+    if has_new_conditions {
+        let path = SPEC.field("matchConditions");
+        matching::validate_conditions(items(&spec.match_conditions), names.params, &path, errors);
+    }
+    let variables = validate_variables(items(&spec.variables), &names, &SPEC.field("variables"), errors);
+    let names = if items(&spec.variables).is_empty() { names } else { names.with(&variables) };
+    if items(&spec.mutations).is_empty() {
+        errors.required(&SPEC.field("mutations"), "mutations must contain at least one item");
+    }
+    for (index, mutation) in items(&spec.mutations).iter().enumerate() {
+        validate_mutation(mutation, &names.patching(), &SPEC.field("mutations").index(index), errors);
+    }
+    let policies = ["Never", "IfNeeded"];
+    errors.given_one_of(&SPEC.field("reinvocationPolicy"), text(&spec.reinvocation_policy), &policies);
 }
 
 /// Checks that only operations are matched that can be changed. Upstream's path has no index.
@@ -48,7 +68,7 @@ pub(super) fn validate_operations(matched: Option<&MatchResources>, path: &Path,
     }
 }
 
-fn validate_mutation(mutation: &Mutation, path: &Path, errors: &mut Errors) {
+fn validate_mutation(mutation: &Mutation, names: &Names, path: &Path, errors: &mut Errors) {
     let members = [
         ("ApplyConfiguration", "applyConfiguration", mutation.apply_configuration.as_ref().map(|it| &it.expression)),
         ("JSONPatch", "jsonPatch", mutation.json_patch.as_ref().map(|it| &it.expression)),
@@ -65,8 +85,12 @@ fn validate_mutation(mutation: &Mutation, path: &Path, errors: &mut Errors) {
                 errors.invalid(&path, format!("{{{field}}}"), message);
             }
             None if name == kind => errors.required(&path, format!("must be specified when patchType is {kind}")),
-            Some(Some(text)) if !text.trim().is_empty() => {}
-            Some(_) => errors.required(&path.field("expression"), ""),
+            Some(expression) if errors.given(&path.field("expression"), text(expression).trim()) => {
+                let returns = if name == "JSONPatch" { Returns::Patch } else { Returns::Object };
+                let expression = Expression::compile(text(expression), names, returns);
+                validate_expression(&expression, &path.field("expression"), errors);
+            }
+            Some(_) => {}
             None => {}
         }
     }

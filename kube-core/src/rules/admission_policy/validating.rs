@@ -1,9 +1,11 @@
 //! ValidatingAdmissionPolicy.
 
 use super::{validate_subject, validate_variables};
+use crate::cel::request::{Expression, Names, Returns};
 use crate::field::{Errors, Json, Path};
 use crate::rules::check::{is_repeated, items, text};
-use crate::rules::{Ruled, conditions, fill, matching, spec_and_status};
+use crate::rules::matching::{self, validate_expression};
+use crate::rules::{Ruled, conditions, fill, spec_and_status};
 use k8s_openapi::api::admissionregistration::v1::{
     AuditAnnotation, ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation,
 };
@@ -23,22 +25,15 @@ impl Ruled for ValidatingAdmissionPolicy {
     }
 
     fn validate(&self, errors: &mut Errors) {
-        let none = ValidatingAdmissionPolicySpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
-        matching::validate_failure_policy(&spec.failure_policy, &SPEC.field("failurePolicy"), errors);
-        validate_subject(spec.param_kind.as_ref(), spec.match_constraints.as_ref(), &SPEC, errors);
-        matching::validate_conditions(items(&spec.match_conditions), &SPEC.field("matchConditions"), errors);
-        validate_variables(items(&spec.variables), &SPEC.field("variables"), errors);
-        if items(&spec.validations).is_empty() && items(&spec.audit_annotations).is_empty() {
-            let message = "validations or auditAnnotations must contain at least one item";
-            errors.required(&SPEC.field("validations"), message);
-            errors.required(&SPEC.field("auditAnnotations"), message);
-        }
-        for (index, validation) in items(&spec.validations).iter().enumerate() {
-            validate_validation(validation, &SPEC.field("validations").index(index), errors);
-        }
-        let name = text(&self.metadata.name);
-        validate_annotations(items(&spec.audit_annotations), name, &SPEC.field("auditAnnotations"), errors);
+        validate(self, true, errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let conditions = |policy: &Self| {
+            let spec = policy.spec.as_ref();
+            spec.map(|spec| (spec.param_kind.clone(), spec.match_conditions.clone()))
+        };
+        validate(self, conditions(self) != conditions(old), errors);
     }
 
     fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
@@ -55,13 +50,43 @@ impl Ruled for ValidatingAdmissionPolicy {
     }
 }
 
-fn validate_validation(validation: &Validation, path: &Path, errors: &mut Errors) {
+/// Match conditions that have not changed are left alone.
+fn validate(policy: &ValidatingAdmissionPolicy, has_new_conditions: bool, errors: &mut Errors) {
+    let none = ValidatingAdmissionPolicySpec::default();
+    let spec = policy.spec.as_ref().unwrap_or(&none);
+    matching::validate_failure_policy(&spec.failure_policy, &SPEC.field("failurePolicy"), errors);
+    validate_subject(spec.param_kind.as_ref(), spec.match_constraints.as_ref(), &SPEC, errors);
+    let names = Names::of_policy(spec.param_kind.is_some());
+    if has_new_conditions {
+        let path = SPEC.field("matchConditions");
+        matching::validate_conditions(items(&spec.match_conditions), names.params, &path, errors);
+    }
+    let variables = validate_variables(items(&spec.variables), &names, &SPEC.field("variables"), errors);
+    let names = if items(&spec.variables).is_empty() { names } else { names.with(&variables) };
+    if items(&spec.validations).is_empty() && items(&spec.audit_annotations).is_empty() {
+        let message = "validations or auditAnnotations must contain at least one item";
+        errors.required(&SPEC.field("validations"), message);
+        errors.required(&SPEC.field("auditAnnotations"), message);
+    }
+    for (index, validation) in items(&spec.validations).iter().enumerate() {
+        validate_validation(validation, &names, &SPEC.field("validations").index(index), errors);
+    }
+    let name = text(&policy.metadata.name);
+    validate_annotations(items(&spec.audit_annotations), name, &names, &SPEC.field("auditAnnotations"), errors);
+}
+
+fn validate_validation(validation: &Validation, names: &Names, path: &Path, errors: &mut Errors) {
     if validation.expression.trim().is_empty() {
         errors.required(&path.field("expression"), "expression is not specified");
+    } else {
+        let expression = Expression::compile(&validation.expression, names, Returns::Bool);
+        validate_expression(&expression, &path.field("expression"), errors);
     }
-    let expression = text(&validation.message_expression);
+    let (at, expression) = (path.field("messageExpression"), text(&validation.message_expression));
     if !expression.is_empty() && expression.trim().is_empty() {
-        errors.invalid(&path.field("messageExpression"), expression, "must be non-empty if specified");
+        errors.invalid(&at, expression, "must be non-empty if specified");
+    } else if !expression.is_empty() {
+        validate_expression(&Expression::compile(expression, &names.telling(), Returns::String), &at, errors);
     }
     let (at, message) = (path.field("message"), text(&validation.message));
     if !message.is_empty() && message.trim().is_empty() {
@@ -72,7 +97,13 @@ fn validate_validation(validation: &Validation, path: &Path, errors: &mut Errors
     errors.any_of(&path.field("reason"), &validation.reason, REASONS);
 }
 
-fn validate_annotations(annotations: &[AuditAnnotation], policy: &str, path: &Path, errors: &mut Errors) {
+fn validate_annotations(
+    annotations: &[AuditAnnotation],
+    policy: &str,
+    names: &Names,
+    path: &Path,
+    errors: &mut Errors,
+) {
     if annotations.len() > ANNOTATIONS_MAX {
         let message = format!("must not have more than {ANNOTATIONS_MAX} auditAnnotations");
         errors.invalid(path, Json(annotations), message);
@@ -89,6 +120,9 @@ fn validate_annotations(annotations: &[AuditAnnotation], policy: &str, path: &Pa
         } else if expression.len() > ANNOTATION_EXPRESSION_BYTES_MAX {
             let message = format!("must not exceed {ANNOTATION_EXPRESSION_BYTES_MAX} bytes in length");
             errors.required(&path.field("valueExpression"), message);
+        } else {
+            let expression = Expression::compile(expression, names, Returns::StringOrNull);
+            validate_expression(&expression, &path.field("valueExpression"), errors);
         }
         if is_repeated(annotations, index, |annotation| annotation.key.clone()) {
             errors.duplicate(&path.field("key"), &annotation.key);

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod bad_objects;
 mod defaults;
+mod expressions;
 mod manifests;
 mod updates;
 

@@ -255,3 +255,42 @@ fn a_container_that_ended_for_good_stays_ended() {
         assert_eq!(errors.ends_with(forbidden), stays, "{restart_policy}: {errors}");
     }
 }
+
+/// A Service that changes its type loses what the new one has not, unless its writer says otherwise.
+#[test]
+fn a_service_of_another_type_loses_what_that_has_not() {
+    let rules = rules_of::<core::Service>();
+    let check = |old: &str, new: &str, expected: &str| {
+        let common = "clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7], ipFamilies: [IPv4], ipFamilyPolicy: SingleStack";
+        let read = |spec: &str| -> core::Service {
+            let mut service = read(&format!("{{metadata: {{resourceVersion: '1'}}, spec: {{{spec}, {common}}}}}"));
+            (rules.default)(&mut service);
+            service
+        };
+        let (old, mut new) = (read(old), read(new));
+        (rules.prepare_update)(&mut new, &old);
+        let spec = new.spec.as_ref().unwrap();
+        let port = spec.ports.iter().flatten().find_map(|port| port.node_port);
+        let left = [
+            spec.cluster_ip.clone(),
+            port.map(|port| port.to_string()),
+            spec.external_traffic_policy.clone(),
+            spec.allocate_load_balancer_node_ports.map(|yes| yes.to_string()),
+            spec.load_balancer_class.clone(),
+            spec.health_check_node_port.map(|port| port.to_string()),
+        ];
+        let left = left.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        assert_eq!(left, expected);
+        lines((rules.validate_update)(&new, &old))
+    };
+    let balanced = "type: LoadBalancer, ports: [{port: 80, nodePort: 30080}], externalTrafficPolicy: Local, \
+                    healthCheckNodePort: 31000, loadBalancerClass: a.b/c, allocateLoadBalancerNodePorts: true";
+    let with = |kind: &str| balanced.replace("LoadBalancer,", &format!("{kind},"));
+    assert_eq!(check(balanced, balanced, "10.96.0.7 30080 Local true a.b/c 31000"), "");
+    assert_eq!(check(balanced, &with("NodePort"), "10.96.0.7 30080 Local"), "");
+    assert_eq!(check(balanced, &with("ClusterIP"), "10.96.0.7"), "");
+    assert_eq!(check(balanced, &with("ExternalName, externalName: a.b"), ""), "");
+    let changed = with("ClusterIP").replace("30080", "30081");
+    let errors = check(balanced, &changed, "10.96.0.7 30081");
+    assert!(errors.contains("may not be used when `type` is 'ClusterIP'"), "{errors}");
+}

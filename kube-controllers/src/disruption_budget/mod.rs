@@ -6,7 +6,7 @@ use std::sync::Arc;
 use coracle_core::object::controller_of;
 use coracle_core::selector::Selector;
 use coracle_core::time::whole_seconds;
-use coracle_core::{Event, Happening, Object, ObjectKey, Request, Severity, World};
+use coracle_core::{Event, Happening, Object, ObjectKey, Request, Severity, World, scale};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, ReplicationController};
@@ -35,6 +35,8 @@ pub struct Observed {
     pods: Vec<Arc<Pod>>,
     /// How many pods their controllers want in all; only asked for if the budget is a part of that.
     scale: Result<i32, String>,
+    /// Whether some pods have no controller that could say how many there should be.
+    unmanaged: bool,
 }
 
 impl Planner for DisruptionBudgets {
@@ -56,8 +58,10 @@ impl Planner for DisruptionBudgets {
         let namespace = budget.metadata.namespace.as_deref().unwrap_or("");
         let pods = world.list_in::<Pod>(namespace);
         let pods: Vec<_> = pods.filter(|pod| selector.matches_optional(pod.metadata.labels.as_ref())).collect();
-        let scale = if is_relative(budget) { scale_of(&pods, world) } else { Ok(0) };
-        Observed { pods, scale }
+        let relative = is_relative(budget);
+        let scale = if relative { scale_of(&pods, world) } else { Ok(0) };
+        let unmanaged = relative && pods.iter().any(|pod| controller_of(&pod.metadata).is_none());
+        Observed { pods, scale, unmanaged }
     }
 
     fn plan(&self, budget: &PodDisruptionBudget, observed: Observed, now: Timestamp) -> Plan {
@@ -76,10 +80,30 @@ impl Planner for DisruptionBudgets {
             plan.tell(Happening::new(CONTROLLER, budget, Severity::Warning, "CalculateExpectedPodCountFailed", note));
         } else if observed.pods.is_empty() {
             plan.tell(Happening::new(CONTROLLER, budget, Severity::Normal, "NoPods", "No matching pods found"));
+        } else if observed.unmanaged {
+            plan.tell(Happening::new(CONTROLLER, budget, Severity::Warning, "UnmanagedPods", unmanaged(budget)));
         }
         plan.then(Request::update_status(PodDisruptionBudget { status: Some(after), ..budget.clone() }));
         plan
     }
+}
+
+/// As upstream words it, with the selector as Go prints it.
+fn unmanaged(budget: &PodDisruptionBudget) -> String {
+    let selector = budget.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
+    let labels = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},"));
+    let expressions = selector.match_expressions.iter().flatten().map(|one| {
+        let values = one.values.as_deref().unwrap_or_default().join(" ");
+        format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", one.key, one.operator)
+    });
+    format!(
+        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{{MatchLabels:map[string]string{{{}}},\
+         MatchExpressions:[]LabelSelectorRequirement{{{}}},}}) were found to be unmanaged. As a result, the status of the PDB cannot \
+         be calculated correctly, which may result in undefined behavior. To account for these pods please set \".spec.minAvailable\" \
+         field of the PDB to an integer value.",
+        labels.collect::<String>(),
+        expressions.collect::<String>()
+    )
 }
 
 fn selector(budget: &PodDisruptionBudget) -> Selector {
@@ -116,13 +140,9 @@ fn above<'a>(owner: &'a Arc<Object>, world: &'a World) -> &'a Object {
     deployment.filter(|it| it.get::<Deployment>().is_some()).unwrap_or(owner)
 }
 
-/// The pods that a scalable object asks for.
+/// The pods that a scalable object asks for, of whatever kind.
 fn replicas(owner: &Object) -> Option<i32> {
-    let deployment = || Some(owner.get::<Deployment>()?.spec.as_ref()?.replicas.unwrap_or(1));
-    let replica_set = || Some(owner.get::<ReplicaSet>()?.spec.as_ref()?.replicas.unwrap_or(1));
-    let controller = || Some(owner.get::<ReplicationController>()?.spec.as_ref()?.replicas.unwrap_or(1));
-    let stateful_set = || Some(owner.get::<StatefulSet>()?.spec.as_ref()?.replicas.unwrap_or(1));
-    deployment().or_else(replica_set).or_else(controller).or_else(stateful_set)
+    scale(owner.kind(), owner)?.spec?.replicas
 }
 
 fn status(budget: &PodDisruptionBudget, pods: &[Arc<Pod>], scale: i32, now: Timestamp) -> PodDisruptionBudgetStatus {
@@ -244,90 +264,4 @@ fn budgets_of_scale(event: &Event, world: &World) -> Vec<ObjectKey> {
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-
-    use super::*;
-    use crate::testing::{Small, ago};
-
-    fn budget(spec: &str) -> String {
-        format!(
-            "{{kind: PodDisruptionBudget, metadata: {{name: pdb, generation: 1}}, spec: {{{spec}, selector: {{matchLabels: {{app: web}}}}}}}}\n---\n"
-        )
-    }
-
-    /// A ReplicaSet `web` of four, and three of its pods: `a` and `b` ready, `c` not.
-    fn pods() -> String {
-        let owner = "ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: replicaset-web, controller: true}]";
-        let pod = |(name, ready): (&str, &str)| {
-            format!(
-                "{{kind: Pod, metadata: {{name: {name}, labels: {{app: web}}, {owner}}}, status: {{conditions: \
-                 [{{type: Ready, status: '{ready}'}}]}}}}\n---\n"
-            )
-        };
-        let replica_set =
-            "{kind: ReplicaSet, metadata: {name: web}, spec: {replicas: 4, selector: {}}}\n---\n".to_owned();
-        replica_set + &[("a", "True"), ("b", "True"), ("c", "False")].map(pod).concat()
-    }
-
-    fn check(yaml: String, expected: Expect) {
-        expected.assert_eq(&Small::new(&yaml).step(&DisruptionBudgets, "pdb"));
-    }
-
-    #[test]
-    fn budgets_are_numbers_or_parts_of_what_is_wanted() {
-        check(
-            budget("minAvailable: 1") + &pods(),
-            expect![[r#"
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 desiredHealthy=1 disruptionsAllowed=1 expectedPods=3
-        "#]],
-        );
-        check(
-            budget("minAvailable: 50%") + &pods(),
-            expect![[r#"
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=2 desiredHealthy=2 disruptionsAllowed=0 expectedPods=4
-        "#]],
-        );
-        check(
-            budget("maxUnavailable: 3") + &pods(),
-            expect![[r#"
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 desiredHealthy=1 disruptionsAllowed=1 expectedPods=4
-        "#]],
-        );
-        check(
-            budget("maxUnavailable: 1"),
-            expect![[r#"
-            event NoPods: No matching pods found
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=0 desiredHealthy=0 disruptionsAllowed=0 expectedPods=0
-        "#]],
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_counted_allows_nothing() {
-        check(
-            budget("maxUnavailable: 1") + &pods().replace("uid: replicaset-web", "uid: unknown"),
-            expect![[r#"
-            event CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: found no controllers for pod "a"
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/SyncFailed disruptionsAllowed=0
-        "#]],
-        );
-    }
-
-    #[test]
-    fn a_granted_eviction_counts_until_it_is_seen_or_forgotten() {
-        let mut small = Small::new(&(budget("minAvailable: 1") + &pods()));
-        small.edit::<PodDisruptionBudget>("pdb", |budget| {
-            budget.status.get_or_insert_default().disrupted_pods = Some([("a".to_owned(), ago(60))].into());
-        });
-        expect![[r#"
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=1 desiredHealthy=1 disruptionsAllowed=0 expectedPods=3
-            look again after 61s
-        "#]].assert_eq(&small.step(&DisruptionBudgets, "pdb"));
-        small.now += SignedDuration::from_secs(61);
-        expect![[r#"
-            update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 disruptedPods.a=- disruptionsAllowed=1
-        "#]].assert_eq(&small.step(&DisruptionBudgets, "pdb"));
-        assert_eq!(small.step(&DisruptionBudgets, "pdb"), "");
-    }
-}
+mod tests;
