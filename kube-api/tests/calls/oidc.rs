@@ -108,7 +108,7 @@ impl Provider {
 async fn holder(oidc: &Chain, token: &str) -> Result<Option<String>, u16> {
     let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
     let user = oidc.authenticate(Credentials { certificate: None, headers: &headers }).await;
-    user.map(|user| user.map(|user| user.name)).map_err(|status| status.code().into())
+    user.map(|user| user.map(|user| user.name)).map_err(|status| status.code())
 }
 
 #[tokio::test]
