@@ -1,4 +1,4 @@
-//! kube-rs over a socket, with the kubeconfig that everyone else gets. In process it is toured in `tests/ecosystem.rs`.
+//! kube-rs over a socket, with the kubeconfig that everyone else gets. In process it is toured in `tests/cluster/ecosystem.rs`.
 
 use std::path::Path;
 

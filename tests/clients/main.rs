@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use coracle::node::runtimes::ProcessRuntime;
-use coracle::{Cluster, Node};
+use coracle::{Builder, Cluster, Node};
 
 /// Whether pods' ports are forwarded, and streams go over SPDY too. The tours that need it are behind this.
 const FORWARDS: bool = true;
@@ -40,7 +40,7 @@ fn is_here(program: &Path, asks_version: &[&str]) -> bool {
     is_here
 }
 
-/// A cluster of one node that runs processes, and a directory with a kubeconfig for it.
+/// A cluster that serves, by default with one node that runs processes, and a directory with a kubeconfig for it.
 struct Served {
     cluster: Cluster,
     directory: PathBuf,
@@ -48,12 +48,17 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::by(|builder, _| builder.node(Node::new("local", ProcessRuntime::new().unwrap()))).await
+    }
+
+    /// As the builder is told, which knows the directory.
+    async fn by(build: impl FnOnce(Builder, &Path) -> Builder) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("coracle-clients-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let builder = Cluster::builder().serve("127.0.0.1:0".parse().unwrap());
-        let cluster = builder.node(Node::new("local", ProcessRuntime::new().unwrap())).start().await.unwrap();
+        let cluster = build(builder, &directory).start().await.unwrap();
         cluster.write_kubeconfig(&directory.join("kubeconfig")).unwrap();
         check_private(&directory.join("kubeconfig"));
         Self { cluster, directory }

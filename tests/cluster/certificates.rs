@@ -1,7 +1,5 @@
 //! CertificateSigningRequests from the question to the door that the certificate opens.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use coracle::Cluster;
 use coracle::k8s_openapi::ByteString;
 use coracle::k8s_openapi::api::authentication::v1::SelfSubjectReview;

@@ -1,7 +1,5 @@
 //! The ecosystem's own client and controller runtime, unmodified, against a cluster in process.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! A quota in a whole cluster: what it refuses, who is told, and how room is made.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use coracle::k8s_openapi::api::apps::v1::Deployment;
 use coracle::k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use coracle::k8s_openapi::apimachinery::pkg::api::resource::Quantity;

@@ -1,7 +1,5 @@
 //! A kind from its Rust type, through the ecosystem's client.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use coracle::Cluster;
 use coracle::k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};

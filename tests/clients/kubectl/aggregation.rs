@@ -1,14 +1,9 @@
-//! An aggregated API server and an admission webhook that are functions of the program, seen by the real `kubectl`. Needs
-//! `kubectl` on the PATH; says so if it is missing.
+//! An aggregated API server and an admission webhook that are functions of the program.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-use coracle::Cluster;
 use coracle::api::outbound::InProcess;
 use serde_json::{Value, json};
+
+use super::{Kubectl, with_kubectl};
 
 const LAMPS: &str = r#"
 apiVersion: v1
@@ -89,33 +84,8 @@ fn answers() -> InProcess {
         .host("policy.example.com", move |request| json(policy(&serde_json::from_slice(request.body()).unwrap())))
 }
 
-struct Kubectl {
-    directory: PathBuf,
-    kubeconfig: PathBuf,
-}
-
-impl Kubectl {
-    fn check(&self, line: &str, succeeds: bool, expected: &[&str]) {
-        let output = Command::new("timeout")
-            .args(["60", "kubectl"])
-            .args(line.split_whitespace())
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("KUBECACHEDIR", &self.directory)
-            .env("HOME", &self.directory)
-            .current_dir(&self.directory)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert_eq!(output.status.success(), succeeds, "kubectl {line}\n{text}");
-        for part in expected {
-            assert!(text.contains(part), "kubectl {line}\nlacks {part:?}\n{text}");
-        }
-    }
-}
-
 fn tour(kubectl: &Kubectl) {
-    let check = |line: &str, expected: &[&str]| kubectl.check(line, true, expected);
+    let check = |line: &str, expected: &[&str]| kubectl.ok(line, expected);
     check("apply -f lamps.yaml", &["apiservice.apiregistration.k8s.io/v1.light.example.com created"]);
     check("wait --for=condition=Available apiservice/v1.light.example.com --timeout=30s", &["condition met"]);
     check("get apiservices", &["v1.light.example.com", "default/lamps", "v1.apps", "Local"]);
@@ -126,30 +96,13 @@ fn tour(kubectl: &Kubectl) {
     check("get configmap extension-apiserver-authentication -n kube-system -o yaml", &["requestheader-client-ca-file"]);
     check("create configmap good", &["configmap/good created", "Warning: names are looked at"]);
     let denied = "admission webhook \"policy.example.com\" denied the request: bad names are bad";
-    kubectl.check("create configmap bad", false, &[denied]);
+    kubectl.refused("create configmap bad", denied);
     check("delete service lamps", &["deleted"]);
     check("wait --for=condition=Available=False apiservice/v1.light.example.com --timeout=30s", &["condition met"]);
-    kubectl.check(
-        "get --raw /apis/light.example.com/v1/namespaces/default/lamps",
-        false,
-        &["currently unable to handle"],
-    );
+    kubectl.refused("get --raw /apis/light.example.com/v1/namespaces/default/lamps", "currently unable to handle");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kubectl_sees_what_others_serve() {
-    if Command::new("kubectl").arg("version").arg("--client").output().is_err() {
-        eprintln!("kubectl is not installed: this test did not run");
-        return;
-    }
-    let directory = std::env::temp_dir().join(format!("coracle-aggregation-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join("lamps.yaml"), LAMPS).unwrap();
-    let builder = Cluster::builder().serve("127.0.0.1:0".parse().unwrap()).calls(answers());
-    let cluster = builder.start().await.unwrap();
-    let kubectl = Kubectl { kubeconfig: directory.join("kubeconfig"), directory: directory.clone() };
-    cluster.write_kubeconfig(&kubectl.kubeconfig).unwrap();
-    tokio::task::spawn_blocking(move || tour(&kubectl)).await.unwrap();
-    assert_eq!(cluster.shutdown().await.left, 0);
-    std::fs::remove_dir_all(directory).unwrap();
+    with_kubectl(&[("lamps.yaml", LAMPS)], |builder, _| builder.calls(answers()), tour).await;
 }

@@ -2,8 +2,6 @@
 //!
 //! Objects are written as YAML and read back as one short line each, so a case is: apply this, and the cluster becomes that.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -14,7 +12,6 @@ mod namespace;
 mod pod;
 mod replicas;
 mod resize;
-
 mod stateful_set;
 
 use std::fmt::Write as _;

@@ -1,7 +1,5 @@
 //! Whole clusters, in process and in virtual time.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -336,4 +334,15 @@ async fn a_stateful_set_gets_volumes_and_keeps_them() {
     claims.delete("data-db-0").await.unwrap();
     volumes.until(&name, |volume| volume.is_none()).await.unwrap();
     cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_serve_mounts_nothing_and_has_no_roles() {
+    use coracle::k8s_openapi::api::rbac::v1::ClusterRole;
+    let cluster = Cluster::builder().node(Node::simulated()(0)).start().await.unwrap();
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c, image: x}]}}";
+    cluster.api().apply_yaml(pod).await.unwrap();
+    let pod = cluster.api().namespaced::<Pod>("default").get("a").unwrap();
+    assert_eq!(pod.spec.as_ref().unwrap().volumes, None);
+    assert_eq!(cluster.api().all::<ClusterRole>().list().len(), 0);
 }
