@@ -59,6 +59,12 @@ impl Kubectl {
         }
     }
 
+    /// A command that is repeated until it prints this: what it asks about comes after what was waited for.
+    fn soon(&self, line: &str, expected: &str) {
+        let says = || String::from_utf8_lossy(&self.command(line).output().unwrap().stdout).contains(expected);
+        assert!((0..500).any(|_| says()), "kubectl {line}\nnever prints {expected:?}");
+    }
+
     /// A command that fails and prints this.
     fn refused(&self, line: &str, expected: &str) {
         let text = self.run(line, false);

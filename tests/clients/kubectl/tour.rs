@@ -152,6 +152,8 @@ fn deploys(kubectl: &Kubectl) {
     kubectl.ok("rollout resume deploy/web", &["resumed"]);
     kubectl.ok("wait --for=condition=Available deploy/web --timeout=60s", &["condition met"]);
     kubectl.ok("describe deploy/web", &["RollingUpdateStrategy", "ScalingReplicaSet", "MinimumReplicasAvailable"]);
+    // Commands that list pods and then ask for one fail when that one has gone meanwhile.
+    kubectl.soon("get pods -l app=web -o jsonpath=<{.items[*].kind}>", "<Pod Pod Pod>");
     kubectl.ok("describe pods", &["Node:", "local", "Started"]);
     kubectl.ok("describe node local", &["Capacity:", "Allocatable:", "Non-terminated Pods"]);
     kubectl.ok("get events", &["Scheduled", "SuccessfulCreate"]);
@@ -207,7 +209,8 @@ fn watches_and_streams(kubectl: &Kubectl) {
     kubectl.ok("scale deploy web --replicas=1", &["scaled"]);
     watched.until("/1");
     kubectl.ok("rollout status deploy/web --timeout=60s", &["successfully rolled out"]);
-    kubectl.ok("logs deploy/web --tail=1", &["hello"]);
+    kubectl.soon("get pods -l app=web -o jsonpath=<{.items[*].kind}>", "<Pod>");
+    kubectl.soon("logs deploy/web --tail=1", "hello");
     let mut logs = kubectl.follow("logs -f deploy/web");
     logs.until("hello");
     logs.until("hello");
