@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use coracle::k8s_openapi::api::apps::v1::Deployment;
 use coracle::k8s_openapi::api::core::v1::{ConfigMap, Pod};
 
-use super::{ECHO, FORWARDS, Served};
+use super::{ECHO, Served};
 
 fn from<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
@@ -195,9 +195,7 @@ async fn kube_rs() {
     scales(&client).await;
     streams(&client).await;
     custom_resources(&client).await;
-    if FORWARDS {
-        forwards(&client).await;
-    }
+    forwards(&client).await;
     drop((maps, client));
     served.end().await;
 }

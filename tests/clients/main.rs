@@ -17,9 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coracle::node::runtimes::ProcessRuntime;
 use coracle::{Builder, Cluster, Node};
 
-/// Whether pods' ports are forwarded, and streams go over SPDY too. The tours that need it are behind this.
-const FORWARDS: bool = true;
-
 /// A pod that says back what it hears.
 const ECHO: &str = "tests/clients/echo.yaml";
 

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use super::{ECHO, FORWARDS, Served, command, installed, is_here};
+use super::{ECHO, Served, command, installed, is_here};
 
 /// Runs a script; panics with what it printed if it fails.
 fn run(program: &Path, script: &Path, directory: &Path) {
     let mut command = command(program, directory);
-    if FORWARDS {
-        command.env("ECHO", Path::new(env!("CARGO_MANIFEST_DIR")).join(ECHO));
-    }
+    command.env("ECHO", Path::new(env!("CARGO_MANIFEST_DIR")).join(ECHO));
     let output = command.arg(script).output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{}\n{text}", script.display());

@@ -246,8 +246,7 @@ async function theEnd() {
   await until(async () => !names(await core.listNamespace()).includes(namespace));
 }
 
-const steps = [discovery, objects, lists, watches, patches, workloads, streams, customResources];
-if (process.env.ECHO) steps.push(forwards);
+const steps = [discovery, objects, lists, watches, patches, workloads, streams, customResources, forwards];
 for (const step of [...steps, theEnd]) {
   const began = performance.now();
   await step();

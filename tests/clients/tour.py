@@ -260,9 +260,7 @@ def the_end():
     until(lambda: NAMESPACE not in [item.metadata.name for item in core.list_namespace().items])
 
 
-STEPS = [discovery, objects, lists, watches, patches, applies, workloads, streams, custom_resources, access]
-if "ECHO" in os.environ:
-    STEPS.append(forwards)
+STEPS = [discovery, objects, lists, watches, patches, applies, workloads, streams, custom_resources, access, forwards]
 for step in [*STEPS, the_end]:
     began = time.monotonic()
     step()

@@ -153,7 +153,8 @@ fn keeps(kubectl: &Kubectl) {
     kubectl.ok("get pvc data-keeper-0", &["Bound"]);
     kubectl.soon("exec keeper-0 -- cat /data/starts", "started\n");
     let first = kubectl.run("get pod keeper-0 -o jsonpath={.metadata.uid}", true);
-    // Without waiting: kubectl misses an end that another pod of the same name follows within 100 ms, wherever it runs.
+    // Without waiting: if the end comes between kubectl's look and its list, and another pod of the name at once after it, kubectl
+    // waits for an end that it has missed.
     kubectl.ok("delete pod keeper-0 --wait=false", &["deleted"]);
     // The set may still say that it is complete when its pod is gone, and there is none to wait for.
     let there = || kubectl.run("get pods -l app=keeper -o jsonpath={.items[*].metadata.uid}", true);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::Kubectl;
-use crate::{ECHO, FORWARDS, Served, installed, is_here};
+use crate::{ECHO, Served, installed, is_here};
 
 const FILES: [(&str, &str); 5] = [
     ("web.yaml", WEB),
@@ -264,15 +264,9 @@ fn tour(program: PathBuf, directory: &Path) {
     for (name, text) in FILES {
         std::fs::write(directory.join(name), text).unwrap();
     }
-    steps().for_each(|step| step(&kubectl));
-}
-
-const STEPS: &[fn(&Kubectl)] = &[looks_around, deploys, changes, creates, watches_and_streams, custom_resources];
-
-fn steps() -> impl Iterator<Item = fn(&Kubectl)> {
-    let forwards: fn(&Kubectl) = forwards;
-    let the_end: fn(&Kubectl) = the_end;
-    STEPS.iter().copied().chain(FORWARDS.then_some(forwards)).chain([the_end])
+    for step in [looks_around, deploys, changes, creates, watches_and_streams, custom_resources, forwards, the_end] {
+        step(&kubectl);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
