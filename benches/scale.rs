@@ -15,7 +15,12 @@ use std::time::{Duration, Instant};
 use coracle::k8s_openapi::api::apps::v1::Deployment;
 use coracle::k8s_openapi::api::core::v1::Pod;
 use coracle::{Api, Cluster, Node};
+use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+
+/// As a program with many objects wants it: that of glibc takes twice as long to free what 30,000 pods held.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Pods per node: a node holds at most 110, and while a Deployment rolls there are more than it asks for.
 const PODS_PER_NODE: usize = 80;
