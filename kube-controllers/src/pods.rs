@@ -58,15 +58,18 @@ pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
 /// Whether the pod has been ready for long enough. Source: `podutil.IsPodAvailable`.
 #[must_use]
 pub fn is_available(pod: &Pod, min_ready_seconds: i32, now: Timestamp) -> bool {
-    is_ready(pod)
-        && available_in(pod, min_ready_seconds, now).is_none_or(|wait| wait.is_zero())
-        && (min_ready_seconds <= 0 || ready_since(pod).is_some())
+    let since_long = || available_in(pod, min_ready_seconds, now).is_some_and(|wait| wait.is_zero());
+    is_ready(pod) && (min_ready_seconds <= 0 || since_long())
 }
 
 /// How long until a ready pod has been ready for long enough; `None` if it is not ready or does not say since when.
 #[must_use]
 pub fn available_in(pod: &Pod, min_ready_seconds: i32, now: Timestamp) -> Option<Duration> {
     let since = ready_since(pod)?;
+    if min_ready_seconds <= 0 {
+        // At once, even by a clock that is ahead of ours.
+        return Some(Duration::ZERO);
+    }
     let wait = SignedDuration::from_secs(i64::from(min_ready_seconds)) - now.duration_since(since);
     Some(Duration::try_from(wait).unwrap_or_default())
 }

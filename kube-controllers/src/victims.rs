@@ -21,7 +21,8 @@ struct Worth<'a> {
     /// Not known for how long, or only shortly ready: goes first. The binary logarithm of the time in nanoseconds, so that pods
     /// of about the same age are equal and chance spreads the loss over failure domains.
     ready_for: i64,
-    restarts: Reverse<i32>,
+    /// Of containers, then of sidecars.
+    restarts: Reverse<(i32, i32)>,
     age: i64,
     /// The chance among equals. Upstream draws it before looking at restarts, which makes its relation no order.
     uid: &'a str,
@@ -62,9 +63,18 @@ fn deletion_cost(pod: &Pod) -> i32 {
     cost.and_then(|cost| cost.parse().ok()).unwrap_or(0)
 }
 
-fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    statuses.map(|status| status.restart_count).max().unwrap_or(0)
+/// How often the container that fell most often was started again, and the same of sidecars. Source: `maxContainerRestarts`.
+fn restarts(pod: &Pod) -> (i32, i32) {
+    let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
+    let is_sidecar = |name: &str| {
+        let mut first = spec.into_iter().flat_map(|spec| spec.init_containers.iter().flatten());
+        first.any(|container| container.name == name && container.restart_policy.as_deref() == Some("Always"))
+    };
+    let containers = status.into_iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let sidecars = status.into_iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    let sidecars = sidecars.filter(|container| is_sidecar(&container.name));
+    let most = |counts: &mut dyn Iterator<Item = i32>| counts.max().unwrap_or(0);
+    (most(&mut containers.map(|it| it.restart_count)), most(&mut sidecars.map(|it| it.restart_count)))
 }
 
 /// The binary logarithm of the nanoseconds since; -1 if there are none, -2 if it is not known since when.

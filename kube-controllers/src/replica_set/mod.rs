@@ -210,10 +210,10 @@ fn tell_failure<K: Replicated>(
     let before = owner.current_status();
     status.conditions.clone_from(&before.conditions);
     let told = before.conditions.iter().flatten().any(|condition| condition.type_ == REPLICA_FAILURE);
-    let reason = match active.cmp(&desired(owner)) {
-        std::cmp::Ordering::Less => "FailedCreate",
+    let (reason, message) = match active.cmp(&desired(owner)) {
+        std::cmp::Ordering::Less => ("FailedCreate", refusal.message().to_owned()),
         std::cmp::Ordering::Equal => return None,
-        std::cmp::Ordering::Greater => "FailedDelete",
+        std::cmp::Ordering::Greater => ("FailedDelete", format!("unable to delete pods: {}", refusal.message())),
     };
     if !told {
         set_failure(
@@ -222,7 +222,7 @@ fn tell_failure<K: Replicated>(
                 type_: REPLICA_FAILURE.to_owned(),
                 status: "True".to_owned(),
                 reason: Some(reason.to_owned()),
-                message: Some(refusal.message().to_owned()),
+                message: Some(message),
                 last_transition_time: Some(whole_seconds(now)),
             }),
         );
@@ -346,5 +346,7 @@ impl Replicated for ReplicationController {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
+use coracle_core::{Action, Body, GroupResource, Status};
 use expect_test::{Expect, expect};
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ReplicaSet;
@@ -7,7 +8,7 @@ use super::Replicas;
 use crate::testing::{Small, ago};
 
 /// A ReplicaSet `web`; `spec` and `metadata` are merged into it.
-fn replica_set(replicas: i32, spec: &str, metadata: &str) -> String {
+pub(super) fn replica_set(replicas: i32, spec: &str, metadata: &str) -> String {
     format!(
         "{{kind: ReplicaSet, metadata: {{name: web, generation: 2 {metadata}}}, spec: {{replicas: {replicas}, {spec} \
          selector: {{matchLabels: {{app: web}}}}, template: {{metadata: {{labels: {{app: web, tier: front}}}}, \
@@ -16,8 +17,9 @@ fn replica_set(replicas: i32, spec: &str, metadata: &str) -> String {
 }
 
 /// Pods of `web`, a word list each: the name, then what is special: `free` (no owner), `stray` (other labels), `foreign`,
-/// `deleting`, `failed`, `pending`, `unknown`, `unready`, `node=..`, `ready=seconds`, `born=seconds`, `restarts=..`, `cost=..`.
-fn pods(list: &str) -> String {
+/// `deleting`, `failed`, `pending`, `unknown`, `unready`, `node=..`, `ready=seconds`, `born=seconds`, `restarts=..`, `sidecar=..`
+/// (its restarts), `cost=..`.
+pub(super) fn pods(list: &str) -> String {
     list.split(',').map(|pod| self::pod(&pod.split_whitespace().collect::<Vec<_>>())).collect()
 }
 
@@ -38,9 +40,11 @@ fn pod(words: &[&str]) -> String {
     let deleting = if has("deleting") { "deletionTimestamp: '2030-01-01T11:59:59Z'," } else { "" };
     format!(
         "{{kind: Pod, metadata: {{name: {}, {owners} {deleting} creationTimestamp: '{}', labels: {{app: {}}}, annotations: \
-         {{controller.kubernetes.io/pod-deletion-cost: '{}'}}}}, spec: {{containers: [], nodeName: '{}'}}, status: {{phase: {phase}, \
+         {{controller.kubernetes.io/pod-deletion-cost: '{}'}}}}, spec: {{containers: [], initContainers: [{{name: side, \
+         restartPolicy: Always}}], nodeName: '{}'}}, status: {{phase: {phase}, \
          conditions: [{{type: Ready, status: '{}', lastTransitionTime: '{}'}}], containerStatuses: [{{name: main, ready: true, \
-         image: i, imageID: i, restartCount: {}}}]}}}}\n---\n",
+         image: i, imageID: i, restartCount: {}}}], initContainerStatuses: [{{name: side, ready: true, image: i, imageID: i, \
+         restartCount: {}}}]}}}}\n---\n",
         words[0],
         seconds("born"),
         if has("stray") { "other" } else { "web" },
@@ -49,6 +53,7 @@ fn pod(words: &[&str]) -> String {
         if has("unready") { "False" } else { "True" },
         seconds("ready"),
         value("restarts").unwrap_or("0"),
+        value("sidecar").unwrap_or("0"),
     )
 }
 
@@ -115,7 +120,9 @@ fn the_cheapest_pods_go_first() {
     goes_first("z cost=-5, a, b node=one");
     goes_first("b node=two, c node=two, a node=one, d node=three ready=1");
     goes_first("z ready=3, a ready=60 restarts=9");
-    goes_first("z restarts=2, a restarts=1");
+    goes_first("z restarts=2, a restarts=1 sidecar=9");
+    goes_first("z restarts=1 sidecar=2, a restarts=1");
+    goes_first("z sidecar=2 born=500, a sidecar=1 born=5");
     goes_first("z born=5, a born=500");
 }
 
@@ -149,6 +156,29 @@ fn a_refusal_stops_at_the_first_and_is_told_until_it_is_over() {
         update replicaset/status default/web fullyLabeledReplicas=3 replicas=3
     "#]]
     .assert_eq(&small.step(&planner, "web"));
+}
+
+#[test]
+fn a_refused_deletion_is_told() {
+    let small = Small::new(&(replica_set(1, "", "") + &pods("a, b")));
+    let plan = small.plan(&Replicas::<ReplicaSet>::new(), "web");
+    let refusal = Status::forbidden(&GroupResource::of::<Pod>(), "a", "hands off");
+    let request = plan.on_failure.unwrap().request(&refusal).unwrap();
+    let Action::Update(Body::Value(told)) = &request.action else { panic!("{request:?}") };
+    let told: ReplicaSet = serde_json::from_slice(&told.encode().unwrap()).unwrap();
+    let condition = &told.status.unwrap().conditions.unwrap()[0];
+    expect!["Some(\"FailedDelete\"): Some(\"unable to delete pods: pods \\\"a\\\" is forbidden: hands off\")"]
+        .assert_eq(&format!("{:?}: {:?}", condition.reason, condition.message));
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_make_a_pod_unavailable() {
+    check(
+        replica_set(1, "", "") + &pods("a ready=-5"),
+        expect![[r#"
+        update replicaset/status default/web availableReplicas=1 readyReplicas=1 replicas=1 terminatingReplicas=0
+    "#]],
+    );
 }
 
 #[test]
