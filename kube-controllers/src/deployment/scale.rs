@@ -14,16 +14,20 @@ impl Rollout<'_> {
     }
 
     /// Distributes the size of the Deployment over its ReplicaSets.
+    ///
+    /// Upstream leaves alone a ReplicaSet that somebody else gave the new size, and several of them that a strategy of `Recreate` was
+    /// given in mid-rollout; both are a resize to it ever after, and the rollout never goes on.
     pub(super) fn scale(&mut self) {
         let sizes = self.sizes;
         if let Some(only) = self.active_or_latest() {
-            if only.replicas() != sizes.replicas {
+            let known = revision::desired_replicas(&only.after.metadata);
+            if only.replicas() != sizes.replicas || known.is_some_and(|known| known != sizes.replicas) {
                 only.resize(sizes.replicas, sizes);
             }
-        } else if self.is_saturated() {
-            self.stop_old();
-        } else if sizes.rolling {
+        } else if sizes.rolling && !self.is_saturated() {
             self.scale_in_proportion();
+        } else {
+            self.stop_old();
         }
     }
 

@@ -72,7 +72,6 @@ impl Rollout<'_> {
         let sum = |count: &dyn Fn(&Member) -> i32| nonzero(self.all().map(count).sum());
         let available = sum(&Member::available);
         let asked: i32 = self.all().map(Member::replicas_before).sum();
-        let terminating = |member: &Member| member.after.status.as_ref().and_then(|status| status.terminating_replicas);
         self.status = DeploymentStatus {
             observed_generation: self.deployment.metadata.generation.or(self.status.observed_generation),
             replicas: sum(&|member| member.status().replicas),
@@ -80,7 +79,7 @@ impl Rollout<'_> {
             ready_replicas: sum(&|member| member.status().ready_replicas.unwrap_or(0)),
             available_replicas: available,
             unavailable_replicas: nonzero((asked - available.unwrap_or(0)).max(0)),
-            terminating_replicas: self.all().filter_map(terminating).reduce(|one, other| one + other),
+            terminating_replicas: self.terminating(),
             collision_count: self.status.collision_count,
             conditions: self.status.conditions.take(),
         };
@@ -91,6 +90,14 @@ impl Rollout<'_> {
             let note = "Deployment does not have minimum availability.";
             self.set(AVAILABLE, "False", "MinimumReplicasUnavailable", note.to_owned());
         }
+    }
+
+    /// Pods on their way out; unknown if a ReplicaSet does not say, though its controller has looked at it. Source:
+    /// `GetTerminatingReplicaCountForReplicaSets`.
+    fn terminating(&self) -> Option<i32> {
+        let statuses = self.all().filter_map(|member| member.after.status.as_ref());
+        let known = statuses.filter(|it| it.terminating_replicas.is_some() || it.observed_generation.unwrap_or(0) != 0);
+        known.map(|status| status.terminating_replicas).sum()
     }
 
     /// Counts, and how the rollout goes. Source: `syncRolloutStatus`.
