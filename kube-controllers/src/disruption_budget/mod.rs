@@ -20,7 +20,8 @@ use crate::pods;
 use crate::portion::{scaled, since};
 use crate::watches::Watches;
 
-const CONTROLLER: &str = "disruption-controller";
+/// The name in events.
+const REPORTER: &str = "controllermanager";
 
 /// How long an evicted pod may take until its deletion is seen. Source: `DeletionTimeout`.
 const DELETION_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
@@ -44,7 +45,7 @@ impl Planner for DisruptionBudgets {
     type Observed = Observed;
 
     fn name(&self) -> &'static str {
-        CONTROLLER
+        "disruption-controller"
     }
 
     fn watches(&self, on: &mut Watches<PodDisruptionBudget>) {
@@ -72,16 +73,22 @@ impl Planner for DisruptionBudgets {
             Err(why) => failed(budget, why, now),
         };
         plan.look_again(recheck(&after, now));
+        for pod in overdue(&before, &observed.pods, now) {
+            // Upstream names the namespace twice, and so leaves out which budget it was.
+            let namespace = budget.metadata.namespace.as_deref().unwrap_or("");
+            let note = format!("Pod was expected by PDB {namespace}/{namespace} to be deleted but it wasn't");
+            plan.tell(Happening::new(REPORTER, &**pod, Severity::Warning, "NotDeleted", note));
+        }
         if before == after {
             return plan;
         }
         if let Err(why) = &observed.scale {
             let note = format!("Failed to calculate the number of expected pods: {why}");
-            plan.tell(Happening::new(CONTROLLER, budget, Severity::Warning, "CalculateExpectedPodCountFailed", note));
+            plan.tell(Happening::new(REPORTER, budget, Severity::Warning, "CalculateExpectedPodCountFailed", note));
         } else if observed.pods.is_empty() {
-            plan.tell(Happening::new(CONTROLLER, budget, Severity::Normal, "NoPods", "No matching pods found"));
+            plan.tell(Happening::new(REPORTER, budget, Severity::Normal, "NoPods", "No matching pods found"));
         } else if observed.unmanaged {
-            plan.tell(Happening::new(CONTROLLER, budget, Severity::Warning, "UnmanagedPods", unmanaged(budget)));
+            plan.tell(Happening::new(REPORTER, budget, Severity::Warning, "UnmanagedPods", unmanaged(budget)));
         }
         plan.then(Request::update_status(PodDisruptionBudget { status: Some(after), ..budget.clone() }));
         plan
@@ -186,12 +193,26 @@ fn still_disrupted(before: &PodDisruptionBudgetStatus, pods: &[Arc<Pod>], now: T
     let staying = |name: &str| {
         pods.iter().any(|pod| pod.metadata.name.as_deref() == Some(name) && pod.metadata.deletion_timestamp.is_none())
     };
-    let recent = |time: &Time| now.duration_since(time.0) <= DELETION_TIMEOUT;
     let disrupted = before.disrupted_pods.iter().flatten();
     disrupted
-        .filter(|(name, time)| recent(time) && staying(name))
+        .filter(|(name, time)| is_recent(time, now) && staying(name))
         .map(|(name, time)| (name.clone(), time.clone()))
         .collect()
+}
+
+/// Pods whose eviction was granted, and that nobody deleted in time.
+fn overdue<'a>(
+    before: &'a PodDisruptionBudgetStatus,
+    pods: &'a [Arc<Pod>],
+    now: Timestamp,
+) -> impl Iterator<Item = &'a Arc<Pod>> {
+    let granted = |pod: &Pod| before.disrupted_pods.as_ref()?.get(pod.metadata.name.as_deref()?);
+    let staying = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    staying.filter(move |pod| granted(pod).is_some_and(|time| !is_recent(time, now)))
+}
+
+fn is_recent(granted: &Time, now: Timestamp) -> bool {
+    now.duration_since(granted.0) <= DELETION_TIMEOUT
 }
 
 /// When the first granted eviction is taken back, if its deletion is not seen before.

@@ -83,6 +83,7 @@ fn a_granted_eviction_counts_until_it_is_seen_or_forgotten() {
     "#]].assert_eq(&small.step(&DisruptionBudgets, "pdb"));
     small.now += SignedDuration::from_secs(61);
     expect![[r#"
+        event NotDeleted: Pod was expected by PDB default/default to be deleted but it wasn't
         update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 disruptedPods.a=- disruptionsAllowed=1
     "#]].assert_eq(&small.step(&DisruptionBudgets, "pdb"));
     assert_eq!(small.step(&DisruptionBudgets, "pdb"), "");

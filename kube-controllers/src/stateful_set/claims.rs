@@ -37,12 +37,19 @@ impl VolumeClaims {
         Self(names.filter_map(|name| world.get(namespace, &name).map(|claim| (name, claim))).collect())
     }
 
-    /// Whether the pod of an ordinal must wait until a former claim of its name is gone.
-    pub(super) fn is_blocked(&self, set: &StatefulSet, ordinal: i64) -> bool {
+    /// Whether the pod of an ordinal must wait until a former claim of its name is gone. That is told, unless claims are meant to
+    /// go with their pods. Source: `PodClaimIsStale`, `createPersistentVolumeClaims`.
+    pub(super) fn is_blocked(&self, set: &StatefulSet, ordinal: i64, plan: &mut Plan) -> bool {
         let pod = pod_name(set, ordinal);
-        let goes_with_pod = policy(set).0;
-        let stale = |claim: &PersistentVolumeClaim| goes_with_pod && owners(claim).any(|owner| is_pod(owner, &pod));
-        self.of(set, ordinal).any(|claim| claim.metadata.deletion_timestamp.is_some() || stale(claim))
+        let leaving = self.of(set, ordinal).find(|claim| claim.metadata.deletion_timestamp.is_some());
+        if policy(set).0 {
+            let stale = |claim: &PersistentVolumeClaim| owners(claim).any(|owner| is_pod(owner, &pod));
+            return leaving.is_some() || self.of(set, ordinal).any(stale);
+        }
+        if let Some(claim) = leaving {
+            plan.tell(wait(set, &pod, claim));
+        }
+        leaving.is_some()
     }
 
     /// Makes the claims that a pod in range lacks.
@@ -136,6 +143,12 @@ fn is_contested(claim: &PersistentVolumeClaim, set: &StatefulSet, name: &str, po
 fn is_former(owner: &OwnerReference, set: &StatefulSet, name: &str, pod: Option<&Pod>) -> bool {
     (is_set(owner, set) && !is_uid(owner, &set.metadata))
         || (is_pod(owner, name) && pod.is_none_or(|pod| !is_uid(owner, &pod.metadata)))
+}
+
+fn wait(set: &StatefulSet, pod: &str, claim: &PersistentVolumeClaim) -> Happening {
+    let (set_name, claim) = (name_of(&set.metadata), name_of(&claim.metadata));
+    let note = format!("create Pod {pod} in StatefulSet {set_name} failed error: pvc {claim} is being deleted");
+    Happening::new(CONTROLLER, set, Severity::Warning, "FailedCreate", note)
 }
 
 fn contest(set: &StatefulSet, claim: &PersistentVolumeClaim) -> Happening {

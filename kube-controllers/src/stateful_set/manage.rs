@@ -121,7 +121,7 @@ impl<'a> Management<'a> {
     }
 
     fn create(&mut self, place: &Place) {
-        if self.volumes.is_blocked(self.set, place.ordinal) {
+        if self.volumes.is_blocked(self.set, place.ordinal, &mut self.fixes) {
             return;
         }
         self.claiming.extend(self.volumes.missing(self.set, place.ordinal));

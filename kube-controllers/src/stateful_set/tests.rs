@@ -455,6 +455,21 @@ fn claims_go_with_whom_the_policy_says() {
 }
 
 #[test]
+fn a_claim_that_is_going_is_waited_for() {
+    let mut small = settled(1, "a", DATA);
+    small.edit::<PersistentVolumeClaim>("data-web-0", |claim| claim.metadata.deletion_timestamp = Some(ago(1)));
+    let place = ObjectRef::of(&*small.get::<Pod>("web-0"));
+    small.world.remove(&place.resource, &place.key, small.world.revision().next());
+    check(
+        &mut small,
+        &expect![[r#"
+        event FailedCreate: create Pod web-0 in StatefulSet web failed error: pvc data-web-0 is being deleted
+        update statefulset/status default/web availableReplicas=0 currentReplicas=- readyReplicas=- replicas=0 updatedReplicas=-
+    "#]],
+    );
+}
+
+#[test]
 fn orphans_are_adopted_by_name_and_strays_let_go() {
     let mut small = settled(2, "a", "");
     small.edit::<Pod>("web-0", |pod| pod.metadata.owner_references = None);
