@@ -12,7 +12,7 @@ use super::{
     HEADLESS, addresses, hostname, is_headless, is_ipv6, is_reachable, publishes_not_ready, reference_to, resolved,
     selected, selector, services_of_change, spec_of,
 };
-use crate::plan::Plan;
+use crate::plan::{Announcement, Plan, Wish};
 use crate::planner::Planner;
 use crate::pods;
 use crate::watches::Watches;
@@ -20,6 +20,8 @@ use crate::watches::Watches;
 /// Addresses in one object at most. Source: `maxCapacity`.
 const ADDRESSES_MAX: usize = 1000;
 
+/// The name in events, and of whom the objects are managed by.
+const MANAGER: &str = "endpoint-controller";
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 
@@ -49,16 +51,22 @@ impl Planner for LegacyEndpoints {
 
     fn plan(&self, service: &Service, (pods, known): Self::Observed, _now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
-        if selector(service).is_none() || service.metadata.deletion_timestamp.is_some() {
+        if selector(service).is_none() {
             return plan;
         }
         let wanted = endpoints(service, &pods, known.as_deref());
+        let place = ObjectKey::of(&service.metadata);
+        let announcement = |wanted: &Endpoints| Announcement::about(MANAGER, wanted);
         match known {
             None => {
-                plan.then(Request::create(wanted));
+                let note = format!("Failed to create endpoint for service {place}: {{}}");
+                let announcement = announcement(&wanted).failed("FailedToCreateEndpoint", note);
+                plan.then(Wish::from(Request::create(wanted)).announced(announcement));
             }
             Some(known) if *known != wanted => {
-                plan.then(Request::update(wanted));
+                let note = format!("Failed to update endpoint {place}: {{}}");
+                let announcement = announcement(&wanted).failed("FailedToUpdateEndpoint", note);
+                plan.then(Wish::from(Request::update(wanted)).announced(announcement));
             }
             Some(_) => {}
         }
@@ -100,7 +108,7 @@ fn endpoints(service: &Service, pods: &[Arc<Pod>], known: Option<&Endpoints>) ->
     if is_headless(service) {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
-    labels.insert(MANAGED_BY.to_owned(), "endpoint-controller".to_owned());
+    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
     metadata.labels = Some(labels);
     if truncated {
         metadata.annotations.get_or_insert_default().insert(OVER_CAPACITY.to_owned(), "truncated".to_owned());

@@ -17,6 +17,8 @@ use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::watches::Watches;
 
+/// The name in events.
+const REPORTER: &str = "endpoint-slice-mirroring-controller";
 const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
 /// Addresses of one subset that are mirrored. Source: `--mirroring-max-endpoints-per-subset`.
 const SUBSET_ADDRESSES_MAX: usize = 1000;
@@ -65,7 +67,7 @@ impl Planner for EndpointSliceMirroring {
             return plan;
         }
         let mirrors = is_mirrored(endpoints) && observed.service.is_some_and(|service| selector(&service).is_none());
-        let groups = if mirrors { groups(endpoints, self.name(), &mut plan) } else { Groups::new() };
+        let groups = if mirrors { groups(endpoints, &mut plan) } else { Groups::new() };
         let mut known = observed.slices;
         let mut requests = Vec::new();
         for ((family, _), (ports, members)) in groups {
@@ -116,7 +118,7 @@ fn is_mirrored(endpoints: &Endpoints) -> bool {
 }
 
 /// The addresses of all subsets by family and ports; tells of those that are left out.
-fn groups(endpoints: &Endpoints, reporter: &'static str, plan: &mut Plan) -> Groups {
+fn groups(endpoints: &Endpoints, plan: &mut Plan) -> Groups {
     let (mut groups, mut invalid, mut skipped) = (Groups::new(), 0, 0);
     for subset in endpoints.subsets.iter().flatten() {
         let ports = ports(subset);
@@ -138,7 +140,7 @@ fn groups(endpoints: &Endpoints, reporter: &'static str, plan: &mut Plan) -> Gro
     }
     if invalid > 0 {
         let note = format!("Skipped {invalid} invalid IP addresses when mirroring to EndpointSlices");
-        plan.tell(Happening::new(reporter, endpoints, Severity::Warning, "InvalidIPAddress", note));
+        plan.tell(Happening::new(REPORTER, endpoints, Severity::Warning, "InvalidIPAddress", note));
     }
     if skipped > 0 {
         let note = format!(
@@ -146,7 +148,7 @@ fn groups(endpoints: &Endpoints, reporter: &'static str, plan: &mut Plan) -> Gro
              addresses were skipped",
             skipped + invalid
         );
-        plan.tell(Happening::new(reporter, endpoints, Severity::Warning, "TooManyAddressesToMirror", note));
+        plan.tell(Happening::new(REPORTER, endpoints, Severity::Warning, "TooManyAddressesToMirror", note));
     }
     groups
 }

@@ -1,6 +1,7 @@
 //! Where the traffic of a Service goes: `slices` for EndpointSlices, `legacy` for Endpoints, `mirror` for
 //! slices of Endpoints made by hand. Source: `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`, `pkg/controller/endpoint`.
 
+mod hints;
 mod legacy;
 mod mirror;
 mod slices;

@@ -9,12 +9,13 @@ use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::hints::hints;
 use super::{
     HEADLESS, addresses, hostname, is_headless, is_ipv6, is_reachable, publishes_not_ready, reference_to, resolved,
     selected, selector, services_of, services_of_change, spec_of,
 };
 use crate::ownership::controller_reference;
-use crate::plan::Plan;
+use crate::plan::{Announcement, Plan, Wish};
 use crate::planner::Planner;
 use crate::pods;
 use crate::watches::Watches;
@@ -25,6 +26,8 @@ const SLICE_ENDPOINTS_MAX: usize = 100;
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
+/// The name in events.
+const REPORTER: &str = "endpoint-slice-controller";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// Keeps the EndpointSlices of Services that select pods.
@@ -61,7 +64,7 @@ impl Planner for EndpointSlices {
         let placed = pods.filter_map(|pod| match pods::node_name(&pod) {
             "" => Some((pod, None)),
             name => match world.get::<Node>("", name) {
-                Some(node) => Some((pod, label(&node.metadata, ZONE).map(str::to_owned))),
+                Some(node) => Some((pod, zone_of(&node).map(str::to_owned))),
                 // A pod on a node that nobody knows (yet) is not to be trusted.
                 None => any.then_some((pod, None)),
             },
@@ -75,13 +78,14 @@ impl Planner for EndpointSlices {
 
     fn plan(&self, service: &Service, observed: Observed, _now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
-        if service.metadata.deletion_timestamp.is_some() {
+        if selector(service).is_none() {
+            // From now on they are somebody else's, as they are.
             return plan;
         }
-        let types = if selector(service).is_some() { address_types(service) } else { Vec::new() };
+        let types = address_types(service);
         let (wanted, others): (Vec<_>, Vec<_>) =
             observed.slices.into_iter().partition(|slice| types.contains(&slice.address_type.as_str()));
-        plan.together(others.iter().map(|slice| Request::delete(&**slice)));
+        plan.together(others.iter().map(|slice| deletion(service, slice)));
         for address_type in types {
             let slices = wanted.iter().filter(|slice| slice.address_type == address_type).cloned().collect();
             let groups = groups_of(service, &observed.pods, address_type);
@@ -145,7 +149,7 @@ fn endpoint_of(service: &Service, pod: &Pod, zone: Option<String>, addresses: Ve
     let serving = pods::is_ready(pod);
     let terminating = pod.metadata.deletion_timestamp.is_some();
     let ready = publishes_not_ready(service) || (serving && !terminating);
-    Endpoint {
+    let endpoint = Endpoint {
         addresses,
         conditions: Some(EndpointConditions {
             ready: Some(ready),
@@ -157,7 +161,8 @@ fn endpoint_of(service: &Service, pod: &Pod, zone: Option<String>, addresses: Ve
         target_ref: Some(reference_to(pod)),
         zone,
         ..Endpoint::default()
-    }
+    };
+    Endpoint { hints: hints(service, &endpoint), ..endpoint }
 }
 
 /// Endpoints on their way into slices. Source: `reconcileByPortMapping`.
@@ -180,32 +185,38 @@ impl<'a> Packing<'a> {
             let slices = known.extract_if(.., same).collect();
             self.pack_group(&ports, group, slices);
         }
-        if self.slices.is_empty() {
-            self.keep_a_placeholder(&mut known);
-        }
         self.unneeded.extend(known);
+        if self.slices.is_empty() {
+            // People see that someone has looked.
+            let placeholder = self.new_slice(Vec::new(), None);
+            self.slices.push((None, placeholder));
+        }
         self
     }
 
     fn pack_group(&mut self, ports: &[EndpointPort], mut group: Group, known: Vec<Arc<EndpointSlice>>) {
         let mut slices: Vec<_> = known.into_iter().map(|slice| self.freshen(slice, &mut group)).collect();
         let mut rest: Vec<_> = group.into_values().collect();
-        // First into slices that are to be written anyway, the fullest first, then into others, then into new ones.
+        // First into slices that are to be written anyway, the fullest first.
         let room = |slice: &EndpointSlice| SLICE_ENDPOINTS_MAX - count(slice).min(SLICE_ENDPOINTS_MAX);
         slices.sort_by_key(|(before, after)| (before.as_deref() == Some(after), room(after)));
-        for (_, slice) in &mut slices {
+        let written = slices.partition_point(|(before, after)| before.as_deref() != Some(after));
+        for (_, slice) in slices.iter_mut().take(written) {
             let taken = room(slice).min(rest.len());
             slice.endpoints.get_or_insert_default().extend(rest.drain(..taken));
         }
+        // Then into new ones, as long as they become full; what is left over into the fullest other one that has room for all of it.
+        let whole = rest.len() / SLICE_ENDPOINTS_MAX * SLICE_ENDPOINTS_MAX;
+        let mut left_over = rest.split_off(whole);
+        if !left_over.is_empty()
+            && let Some((_, slice)) = slices.iter_mut().skip(written).find(|(_, slice)| room(slice) >= left_over.len())
+        {
+            slice.endpoints.get_or_insert_default().append(&mut left_over);
+        }
+        rest.append(&mut left_over);
         while !rest.is_empty() {
-            let taken = rest.len().min(SLICE_ENDPOINTS_MAX);
-            let slice = EndpointSlice {
-                address_type: self.address_type.to_owned(),
-                endpoints: Some(rest.drain(..taken).collect()),
-                metadata: self.metadata(),
-                ports: Some(ports.to_vec()),
-            };
-            slices.push((None, slice));
+            let endpoints = rest.drain(..rest.len().min(SLICE_ENDPOINTS_MAX)).collect();
+            slices.push((None, self.new_slice(endpoints, Some(ports.to_vec()))));
         }
         for (before, after) in slices {
             match before {
@@ -225,18 +236,9 @@ impl<'a> Packing<'a> {
         (Some(slice), after)
     }
 
-    /// A Service without endpoints has one empty slice, so that people see that someone has looked.
-    fn keep_a_placeholder(&mut self, known: &mut Vec<Arc<EndpointSlice>>) {
-        let mut placeholder = match known.pop().or_else(|| self.unneeded.pop()) {
-            Some(slice) => (Some(slice.clone()), self.relabelled(&slice)),
-            None => {
-                let address_type = self.address_type.to_owned();
-                (None, EndpointSlice { address_type, metadata: self.metadata(), ..EndpointSlice::default() })
-            }
-        };
-        placeholder.1.endpoints = Some(Vec::new());
-        placeholder.1.ports = None;
-        self.slices.push(placeholder);
+    fn new_slice(&self, endpoints: Vec<Endpoint>, ports: Option<Vec<EndpointPort>>) -> EndpointSlice {
+        let address_type = self.address_type.to_owned();
+        EndpointSlice { address_type, endpoints: Some(endpoints), metadata: self.metadata(), ports }
     }
 
     fn relabelled(&self, slice: &EndpointSlice) -> EndpointSlice {
@@ -265,15 +267,51 @@ impl<'a> Packing<'a> {
         }
     }
 
-    fn request(self, plan: &mut Plan) {
+    /// Source: `finalize`.
+    fn request(mut self, plan: &mut Plan) {
+        let leaving = self.service.metadata.deletion_timestamp.is_some();
+        for index in 0..self.slices.len() {
+            self.reuse(index);
+        }
         let requests = self.slices.into_iter().filter_map(|(before, after)| match before {
-            None => Some(Request::create(after)),
+            None => (!leaving).then(|| creation(self.service, after)),
             Some(before) if same(&before, &after) => None,
-            Some(_) => Some(Request::update(after)),
+            Some(_) => Some(update(self.service, after)),
         });
-        let deletions = self.unneeded.iter().map(|slice| Request::delete(&**slice));
+        let deletions = self.unneeded.iter().map(|slice| deletion(self.service, slice));
         plan.together(requests.chain(deletions).collect::<Vec<_>>());
     }
+
+    /// Makes a slice that nobody needs into one that is to be created, so that readers see one change instead of two.
+    fn reuse(&mut self, index: usize) {
+        let Some((before @ None, after)) = self.slices.get_mut(index) else { return };
+        let Some(spare) = self.unneeded.pop() else { return };
+        let labels = after.metadata.labels.take();
+        after.metadata = ObjectMeta { labels, ..spare.metadata.clone() };
+        *before = Some(spare);
+    }
+}
+
+fn creation(service: &Service, slice: EndpointSlice) -> Wish {
+    Wish::from(Request::create(slice)).announced(announcement(service, "create"))
+}
+
+fn update(service: &Service, slice: EndpointSlice) -> Wish {
+    let what = format!("update {}", slice.metadata.name.as_deref().unwrap_or(""));
+    Wish::from(Request::update(slice)).announced(announcement(service, &what))
+}
+
+fn deletion(service: &Service, slice: &EndpointSlice) -> Wish {
+    let what = format!("delete {}", slice.metadata.name.as_deref().unwrap_or(""));
+    Wish::from(Request::delete(slice)).announced(announcement(service, &what))
+}
+
+fn announcement(service: &Service, what: &str) -> Announcement {
+    let place = ObjectKey::of(&service.metadata);
+    let note = format!(
+        "Error updating Endpoint Slices for Service {place}: failed to {what} EndpointSlice for Service {place}: {{}}"
+    );
+    Announcement::about(REPORTER, service).failed("FailedToUpdateEndpointSlices", note)
 }
 
 fn count(slice: &EndpointSlice) -> usize {
@@ -294,6 +332,10 @@ pub(super) fn label<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> 
     metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 
+fn zone_of(node: &Node) -> Option<&str> {
+    label(&node.metadata, ZONE).filter(|zone| !zone.is_empty())
+}
+
 /// The Service that a slice of this controller belongs to.
 fn service_of_slice(slice: &EndpointSlice, _: &World) -> Vec<ObjectKey> {
     let own = label(&slice.metadata, MANAGED_BY) == Some(MANAGER);
@@ -304,7 +346,7 @@ fn service_of_slice(slice: &EndpointSlice, _: &World) -> Vec<ObjectKey> {
 
 /// The Services with pods on a node that has come, gone, or moved to another zone.
 fn services_on(event: &Event, world: &World) -> Vec<ObjectKey> {
-    let zone = |node: &Node| label(&node.metadata, ZONE).map(str::to_owned);
+    let zone = |node: &Node| zone_of(node).map(str::to_owned);
     let now = event.object.get::<Node>().map(zone);
     let before = event.previous.as_ref().and_then(|previous| previous.get::<Node>()).map(zone);
     if !event.deleted && now == before {

@@ -4,10 +4,11 @@ use coracle_core::ObjectRef;
 use expect_test::expect;
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{EndpointSliceMirroring, EndpointSlices, LegacyEndpoints, services_of_change};
 use crate::planner::Planner as _;
-use crate::testing::{Small, change};
+use crate::testing::{Small, ago, change};
 
 const SERVICE: &str = "{kind: Service, metadata: {name: web, labels: {tier: front}}, spec: {clusterIP: 10.0.0.1, \
                        selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]}}\n---\n\
@@ -116,7 +117,7 @@ fn a_slice_holds_a_hundred() {
 }
 
 #[test]
-fn no_endpoints_leave_one_empty_slice_and_no_selector_none() {
+fn no_endpoints_leave_one_empty_slice_and_no_selector_what_there_is() {
     let mut small = Small::new(SERVICE);
     expect![[r#"
         create endpointslice default/web-*
@@ -125,10 +126,106 @@ fn no_endpoints_leave_one_empty_slice_and_no_selector_none() {
     .assert_eq(&(small.step(&EndpointSlices, "web") + &slices(&small)));
     assert_eq!(small.step(&EndpointSlices, "web"), "");
     small.edit::<Service>("web", |web| web.spec.as_mut().unwrap().selector = None);
+    assert_eq!(small.step(&EndpointSlices, "web"), "");
+}
+
+#[test]
+fn what_does_not_fill_a_slice_goes_where_it_fits_as_a_whole() {
+    // Endpoints of two slices that have room, more of them, and how they are kept in the end.
+    for (sizes, more, expected) in [
+        ([62, 61], 30, &[92, 61][..]),
+        ([62, 61], 39, &[62, 100]),
+        ([62, 61], 40, &[62, 61, 40]),
+        ([62, 61], 127, &[89, 61, 100]),
+        ([80, 95], 6, &[86, 95]),
+    ] {
+        let mut small = Small::new(SERVICE);
+        (0..200).for_each(|index| {
+            small.add(&pod(&format!("p{index:03}"), "1.0.0.1", 80, true, ""));
+        });
+        small.step(&EndpointSlices, "web");
+        let slices: Vec<_> = small.world.list::<EndpointSlice>().collect();
+        for (slice, size) in slices.iter().zip(sizes) {
+            for endpoint in &slice.endpoints.as_ref().unwrap()[size..] {
+                let name = endpoint.target_ref.as_ref().unwrap().name.clone().unwrap();
+                small.edit::<Pod>(&name, |pod| pod.metadata.labels = None);
+            }
+        }
+        small.step(&EndpointSlices, "web");
+        (0..more).for_each(|index| {
+            small.add(&pod(&format!("q{index:03}"), "1.0.0.2", 80, true, ""));
+        });
+        small.step(&EndpointSlices, "web");
+        let slices = small.world.list::<EndpointSlice>();
+        let kept: Vec<_> = slices.map(|slice| slice.endpoints.as_ref().unwrap().len()).collect();
+        assert_eq!(kept, expected, "{sizes:?} and {more}");
+    }
+}
+
+#[test]
+fn other_ports_change_the_slice_that_is_there() {
+    let mut small = Small::new(&(SERVICE.to_owned() + &pod("a", "1.0.0.1", 8080, true, "")));
+    small.step(&EndpointSlices, "web");
+    small.edit::<Service>("web", |web| {
+        web.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].target_port = Some(IntOrString::Int(9000));
+    });
     expect![[r#"
-        delete endpointslice default/web-1
+        update endpointslice default/web-1 ports.0.port=9000
     "#]]
     .assert_eq(&small.step(&EndpointSlices, "web"));
+}
+
+#[test]
+fn a_service_that_is_going_gets_no_more_slices() {
+    let service =
+        SERVICE.replace("name: web,", "name: web, finalizers: [x], deletionTimestamp: '2030-01-01T11:59:59Z',");
+    let mut small = Small::new(&(service + &pod("a", "1.0.0.1", 8080, true, "")));
+    assert_eq!(small.step(&EndpointSlices, "web"), "");
+    let mut small = self::small();
+    small.step(&EndpointSlices, "web");
+    small.edit::<Service>("web", |web| web.metadata.deletion_timestamp = Some(ago(1)));
+    small.add(&pod("b", "1.0.0.2", 8080, true, ""));
+    expect![[r#"
+        update endpointslice default/web-1 endpoints.1.conditions.ready=true endpoints.1.conditions.serving=true
+    "#]]
+    .assert_eq(&small.step(&EndpointSlices, "web"));
+}
+
+#[test]
+fn a_refusal_is_told() {
+    let mut small = Small::new(&(SERVICE.to_owned() + &pod("a", "1.0.0.1", 8080, true, "")));
+    small.refuse = Some(("endpointslices", "no more"));
+    expect![[r#"
+        create endpointslice default/web-*
+          event FailedToUpdateEndpointSlices: Error updating Endpoint Slices for Service default/web: failed to create EndpointSlice for Service default/web: endpointslices.discovery.k8s.io is forbidden: no more
+    "#]].assert_eq(&small.step(&EndpointSlices, "web"));
+    small.refuse = Some(("endpoints", "no more"));
+    expect![[r#"
+        create endpoints default/web
+          event FailedToCreateEndpoint: Failed to create endpoint for service default/web: endpoints is forbidden: no more
+    "#]].assert_eq(&small.step(&LegacyEndpoints, "web"));
+}
+
+#[test]
+fn hints_follow_the_distribution_that_is_asked_for() {
+    let hints = |distribution: &str, annotations: &str| {
+        let service = SERVICE
+            .replace("clusterIP", &format!("trafficDistribution: {distribution}, clusterIP"))
+            .replace("labels: {tier", &format!("annotations: {{{annotations}}}, labels: {{tier"));
+        let pods = pod("a", "1.0.0.1", 80, true, "") + &pod("b", "1.0.0.2", 80, false, "");
+        let mut small = Small::new(&(service + &pods));
+        small.step(&EndpointSlices, "web");
+        let slice = small.world.list::<EndpointSlice>().next().unwrap();
+        let hints = slice.endpoints.iter().flatten().map(|endpoint| serde_json::to_string(&endpoint.hints).unwrap());
+        hints.collect::<Vec<_>>().join(" ")
+    };
+    let (zone, node) = (r#""forZones":[{"name":"z1"}]"#, r#""forNodes":[{"name":"one"}]"#);
+    assert_eq!(hints("null", ""), "null null");
+    assert_eq!(hints("PreferClose", ""), format!("{{{zone}}} null"));
+    assert_eq!(hints("PreferSameZone", ""), format!("{{{zone}}} null"));
+    assert_eq!(hints("PreferSameNode", ""), format!("{{{node},{zone}}} null"));
+    assert_eq!(hints("PreferSameZone", "service.kubernetes.io/topology-mode: Auto"), "null null");
+    assert_eq!(hints("PreferSameZone", "service.kubernetes.io/topology-mode: Disabled"), format!("{{{zone}}} null"));
 }
 
 #[test]
