@@ -24,9 +24,11 @@ impl Rollout<'_> {
             if only.replicas() != sizes.replicas || known.is_some_and(|known| known != sizes.replicas) {
                 only.resize(sizes.replicas, sizes);
             }
-        } else if sizes.rolling && !self.is_saturated() {
+        } else if self.is_saturated() {
+            self.stop_old();
+        } else if sizes.rolling {
             self.scale_in_proportion();
-        } else {
+        } else if !self.is_paused() {
             self.stop_old();
         }
     }

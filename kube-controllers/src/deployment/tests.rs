@@ -197,7 +197,7 @@ fn a_resize_that_is_done_already_does_not_hold_up_the_rollout() {
         replica_set("older", "x", (2, 2, 2), &annotations(1, 3, 4)),
     ];
     for (replica_sets, strategy) in [(one, ""), (several, "strategy: {type: Recreate},")] {
-        let objects: Vec<_> = [deployment(5, "b", strategy)].into_iter().chain(replica_sets).collect();
+        let objects: Vec<_> = [deployment(5, "b", strategy)].into_iter().chain(replica_sets.clone()).collect();
         let mut small = Small::new(&objects.join("\n---\n"));
         let mut lines = String::new();
         for _ in 0..20 {
@@ -207,6 +207,10 @@ fn a_resize_that_is_done_already_does_not_hold_up_the_rollout() {
         }
         let status = small.get::<Deployment>("web").status.clone().unwrap();
         assert_eq!((status.replicas, status.updated_replicas), (Some(5), Some(5)), "{lines}");
+        let paused: Vec<_> =
+            [deployment(5, "b", &format!("paused: true, {strategy}"))].into_iter().chain(replica_sets).collect();
+        let lines = Small::new(&paused.join("\n---\n")).step(&Deployments, "web");
+        assert!(!lines.contains("replicas=0"), "{lines}");
     }
 }
 
