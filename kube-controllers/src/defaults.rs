@@ -63,8 +63,12 @@ impl RootCa {
             config_map.metadata = metadata(namespace, ROOT_CA);
         }
         config_map.data = Some(BTreeMap::from([("ca.crt".to_owned(), self.certificate.clone())]));
+        // Somebody may have described it better.
         let annotations = config_map.metadata.annotations.get_or_insert_default();
-        annotations.insert("kubernetes.io/description".to_owned(), DESCRIPTION.to_owned());
+        let description = annotations.entry("kubernetes.io/description".to_owned()).or_default();
+        if description.is_empty() {
+            DESCRIPTION.clone_into(description);
+        }
         config_map
     }
 }
