@@ -156,6 +156,10 @@ mod tests {
         "#]]
         .assert_eq(&small.step(&root_ca, "default"));
         assert_eq!(small.step(&root_ca, "default"), "");
+        let describe = |config_map: &mut ConfigMap| {
+            config_map.metadata.annotations.as_mut().unwrap().values_mut().for_each(|text| *text = "mine".to_owned());
+        };
+        assert_eq!(small.edit(ROOT_CA, describe).step(&root_ca, "default"), "");
         small.edit::<Namespace>("default", |it| {
             it.status.get_or_insert_default().phase = Some("Terminating".to_owned())
         });

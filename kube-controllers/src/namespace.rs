@@ -235,6 +235,30 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_deleted_is_told_without_a_new_time_for_the_rest() {
+        let mut small = Small::new(ENDING);
+        small.add("{kind: Secret, metadata: {name: s, namespace: shop}}");
+        let told = |small: &Small| small.get::<Namespace>("shop").status.clone().unwrap().conditions.unwrap();
+        let mut refuse = |why: &str| {
+            let failed = small.plan(&Namespaces, "shop").on_failure.unwrap().request(&Status::internal(why));
+            let mut plan = Plan::nothing();
+            plan.together(failed);
+            small.carry_out(plan);
+            small.now += jiff::SignedDuration::from_secs(5);
+            told(&small)
+        };
+        let (first, second) = (refuse("no"), refuse("never"));
+        let texts: Vec<_> = second.iter().filter(|told| told.status == "True").flat_map(|told| &told.message).collect();
+        expect![[r#"
+            [
+                "Failed to delete all resource types, 1 remaining: Internal error occurred: never",
+                "Some resources are remaining: secrets. has 1 resource instances",
+            ]"#]]
+        .assert_eq(&format!("{texts:#?}"));
+        assert!(first.iter().zip(&second).all(|(one, other)| one.last_transition_time == other.last_transition_time));
+    }
+
+    #[test]
     fn a_namespace_in_use_is_left_alone() {
         let mut small = Small::new("{kind: Namespace, metadata: {name: shop}, spec: {finalizers: [kubernetes]}}");
         assert_eq!(small.step(&Namespaces, "shop"), "");

@@ -78,11 +78,8 @@ impl Planner for PodGarbage {
         let out_of_service = found.is_some_and(|node| is_out_of_service(&node));
         let crowded = world.count(&GroupResource::of::<Pod>()) > self.terminated_max;
         let stays = pods::is_terminal(pod) && pod.metadata.deletion_timestamp.is_none();
-        let excess = if crowded && stays && self.is_sample(pod) {
-            oldest_ended(world, self.terminated_max)
-        } else {
-            Vec::new()
-        };
+        let excess =
+            if crowded && stays && self.is_sample(pod) { oldest_ended(world, self.terminated_max) } else { Vec::new() };
         Observed { node_exists, out_of_service, excess }
     }
 

@@ -395,6 +395,25 @@ fn the_largest_wish_counts_and_silence_forbids_fewer() {
 }
 
 #[test]
+fn what_was_found_is_told_even_if_nothing_comes_of_it() {
+    let two = "metrics: [{type: Pods, pods: {metric: {name: queries}, target: {type: AverageValue, averageValue: 100m}}}, \
+               {type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: '1'}}}]";
+    let mut case = Case::new(two, 3);
+    case.look(&[used(&[10; 3]), Err("no".to_owned())]);
+    let autoscaler = case.small.get::<HorizontalPodAutoscaler>("web");
+    let status = autoscaler.status.clone().unwrap();
+    let kinds: Vec<_> = status.current_metrics.iter().flatten().map(|metric| metric.type_.as_str()).collect();
+    assert_eq!((kinds, status.current_replicas), (vec!["Pods", ""], Some(3)));
+    // A target that could not be scaled is not at zero.
+    let mut decided = status.clone();
+    decided.desired_replicas = 0;
+    decided.current_replicas = Some(2);
+    super::decide::set_condition(&mut decided, "ScaledToZero", true, "ScaledToZero", "", case.small.now);
+    let unscaled = super::decide::unscaled(&autoscaler, &decided);
+    assert_eq!((unscaled.current_replicas, unscaled.conditions), (Some(2), status.conditions));
+}
+
+#[test]
 fn to_nothing_and_back() {
     let spec = "minReplicas: 0, behavior: {scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 100, periodSeconds: 15}]}, scaleUp: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 4, periodSeconds: 15}]}}, \
                 metrics: [{type: External, external: {metric: {name: queue}, target: {type: Value, value: '10'}}}]";
