@@ -146,6 +146,8 @@ impl Round {
                 Decision::Wait(why) => self.wait(&pod, &why, None, &mut others),
                 Decision::Preempt { node, victims, why } => {
                     let now = self.now();
+                    let aside = self.snapshot().nominate(&pod, &node);
+                    others.extend(aside.iter().map(|other| withdraw(other)));
                     others.extend(victims.iter().flat_map(|victim| preempt(victim, &pod, &node, now)));
                     self.wait(&pod, &why, Some(&node), &mut others);
                 }
@@ -270,6 +272,16 @@ fn note_waiting(pod: &PodInfo, message: String, nominated: Option<&Arc<str>>, no
                 ..PodCondition::default()
             },
         );
+        Ok(())
+    })
+}
+
+/// A node is kept for a pod no longer, because a more important one takes the room. Source: `prepareCandidate`.
+fn withdraw(pod: &PodInfo) -> Request {
+    Request::edit(Target::of(&*pod.pod).below("status"), |pod: &mut Pod| {
+        if let Some(status) = &mut pod.status {
+            status.nominated_node_name = None;
+        }
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! The default scheduler: filters, scores, and the choice among the best.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -179,7 +179,40 @@ impl Framework {
         &self.plugins
     }
 
-    fn place(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Box<Refused>> {
+    /// A node that takes the pod, as it is and as it will be. Source: `RunFilterPluginsWithNominatedPods`.
+    fn place(
+        &mut self,
+        pod: &PodInfo,
+        cluster: &Snapshot,
+        reserved: &BTreeMap<NodeIndex, NodeInfo>,
+    ) -> Result<NodeIndex, Box<Refused>> {
+        let index = self.place_now(pod, cluster)?;
+        match reserved.get(&index) {
+            Some(fuller) if !self.takes(pod, fuller) => self.place_beside(pod, cluster, reserved),
+            _ => Ok(index),
+        }
+    }
+
+    /// The best node was cleared for others: looks at all of them, and leaves theirs alone where both do not fit.
+    fn place_beside(
+        &mut self,
+        pod: &PodInfo,
+        cluster: &Snapshot,
+        reserved: &BTreeMap<NodeIndex, NodeInfo>,
+    ) -> Result<NodeIndex, Box<Refused>> {
+        let topology = Topology::prepare(pod, cluster);
+        let prepared = Prepared::new(&self.plugins, &pod.shape, cluster);
+        let mut looked = look(cluster.nodes(), &prepared, topology.as_ref(), usize::MAX).0;
+        for candidate in std::mem::take(&mut looked.candidates) {
+            match reserved.get(&candidate.index).map_or(Ok(()), |fuller| prepared.check(fuller)) {
+                Ok(()) => looked.candidates.push(candidate),
+                Err(rejection) => looked.reject(candidate.index, rejection),
+            }
+        }
+        self.choose(looked, &prepared, topology.as_ref(), cluster)
+    }
+
+    fn place_now(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Result<NodeIndex, Box<Refused>> {
         let topology = Topology::prepare(pod, cluster);
         if let Some((plugin, reason)) = topology.as_ref().and_then(Topology::refusal) {
             return Err(refuse_anywhere(plugin, reason, cluster));
@@ -279,7 +312,7 @@ impl Framework {
 
     /// Every node's best score in sum, without anything kept: what the ranking must agree with.
     #[cfg(test)]
-    pub(crate) fn plain_totals(&self, pod: &PodInfo, cluster: &Snapshot) -> std::collections::BTreeMap<NodeIndex, i64> {
+    pub(crate) fn plain_totals(&self, pod: &PodInfo, cluster: &Snapshot) -> BTreeMap<NodeIndex, i64> {
         let topology = Topology::prepare(pod, cluster);
         let prepared = Prepared::new(&self.plugins, &pod.shape, cluster);
         let looked = look(cluster.nodes(), &prepared, topology.as_ref(), usize::MAX).0;
@@ -347,7 +380,8 @@ fn refuse(looked: Looked<'_>, cluster: &Snapshot) -> Box<Refused> {
 
 impl Scheduler for Framework {
     fn schedule(&mut self, pod: &PodInfo, cluster: &Snapshot) -> Decision {
-        let mut refused = match self.place(pod, cluster) {
+        let reserved = cluster.reserved(pod);
+        let mut refused = match self.place(pod, cluster, &reserved) {
             Ok(index) => match cluster.node(index) {
                 Some(node) => return Decision::Bind { node: node.name().clone() },
                 None => return Decision::Wait(Unschedulable::default()),
@@ -362,7 +396,7 @@ impl Scheduler for Framework {
         }
         let checks = checks(&self.plugins, &pod.shape);
         let check = |node: &NodeInfo| checks.iter().try_for_each(|check| check(node));
-        match preemption::find(pod, cluster, &refused, check) {
+        match preemption::find(pod, cluster, &refused, &reserved, check) {
             Ok(found) => Decision::Preempt { node: found.node, victims: found.victims, why: refused.why },
             Err(preemption) => {
                 refused.why.preemption = preemption;
@@ -375,8 +409,9 @@ impl Scheduler for Framework {
     fn may_help(&self, change: &Change, pod: &PodInfo, rejected_by: &[&'static str], cluster: &Snapshot) -> bool {
         let by_others = rejected_by.iter().any(|plugin| topology::PLUGINS.contains(plugin));
         match change {
-            Change::Node(index) => by_others || self.takes(pod, *index, cluster),
-            Change::Freed(_, index) => by_others || self.takes(pod, *index, cluster),
+            Change::Node(index) | Change::Freed(_, index) => {
+                by_others || cluster.node(*index).is_some_and(|node| self.takes(pod, node))
+            }
             Change::Bound(..) | Change::NodeGone | Change::Namespace | Change::Storage => by_others,
             Change::Nothing | Change::Waiting(_) | Change::Gone(_) => false,
         }
@@ -384,8 +419,7 @@ impl Scheduler for Framework {
 }
 
 impl Framework {
-    fn takes(&self, pod: &PodInfo, index: NodeIndex, cluster: &Snapshot) -> bool {
-        let Some(node) = cluster.node(index) else { return false };
+    fn takes(&self, pod: &PodInfo, node: &NodeInfo) -> bool {
         checks(&self.plugins, &pod.shape).iter().all(|check| check(node).is_ok())
     }
 }

@@ -61,6 +61,13 @@ impl PodInfo {
         name.filter(|name| !name.is_empty()).unwrap_or(crate::DEFAULT_SCHEDULER)
     }
 
+    /// The node that was cleared for it, if it says so.
+    #[must_use]
+    pub fn nominated_node(&self) -> Option<&str> {
+        let status = self.pod.status.as_ref();
+        status.and_then(|status| status.nominated_node_name.as_deref()).filter(|node| !node.is_empty())
+    }
+
     /// Whether someone still holds it back. Source: plugin SchedulingGates.
     #[must_use]
     pub fn is_gated(&self) -> bool {

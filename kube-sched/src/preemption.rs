@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::framework::Refused;
 use crate::pod::PodInfo;
-use crate::snapshot::{NodeInfo, Snapshot};
+use crate::snapshot::{NodeIndex, NodeInfo, Snapshot};
 use crate::topology::Topology;
 use crate::verdict::{Preemption, Reason, Rejection};
 
@@ -26,12 +26,14 @@ pub(crate) struct Found {
 
 /// Looks for the node where making room costs least: the fewest victims beyond what disruption budgets allow, then the least
 /// important victims, then the smallest sum of priorities, then the fewest, then those that started last. A tenth of the nodes,
-/// but at least a hundred, are tried, and more while every one of them would break a budget.
+/// but at least a hundred, are tried, and more while every one of them would break a budget. Who is expected on a `reserved`
+/// node stays.
 /// Source: framework/preemption `pickOneNodeForPreemption`, `DryRunPreemption`.
 pub(crate) fn find(
     pod: &PodInfo,
     cluster: &Snapshot,
     refused: &Refused,
+    reserved: &BTreeMap<NodeIndex, NodeInfo>,
     check: impl Fn(&NodeInfo) -> Result<(), Rejection>,
 ) -> Result<Found, Preemption> {
     if pod.spec().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {
@@ -46,7 +48,8 @@ pub(crate) fn find(
     if refused.resolvable.is_empty() && refused.resolvable_count > 0 {
         reasons.insert(NO_VICTIMS, refused.resolvable_count);
     }
-    for node in refused.resolvable.iter().filter_map(|index| cluster.node(*index)) {
+    let as_it_will_be = |index: &NodeIndex| reserved.get(index).or_else(|| cluster.node(*index));
+    for node in refused.resolvable.iter().filter_map(as_it_will_be) {
         match victims(pod, node, cluster, &check) {
             Ok(victims) => {
                 gentle |= victims.violations == 0;
@@ -70,9 +73,7 @@ pub(crate) fn find(
 
 /// Whether less important pods on the node that was cleared for this one are still going.
 fn waits_for_victims(pod: &PodInfo, cluster: &Snapshot) -> bool {
-    let status = pod.pod.status.as_ref();
-    let nominated = status.and_then(|status| status.nominated_node_name.as_deref());
-    let node = nominated.and_then(|name| cluster.node(cluster.index_of(name)?));
+    let node = cluster.nominated_node_of(pod);
     node.is_some_and(|node| node.pods().iter().any(|held| held.priority() < pod.priority() && held.is_terminating()))
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn node(text: &str) -> Arc<Node> {
     Arc::new(serde_json::from_value(node).unwrap())
 }
 
-/// `"p1 cpu=1 memory=1Gi app:web on=n1 priority=3 port=80 image=web:1 phase=Failed"`, and more of the spec as JSON.
+/// `"p1 cpu=1 memory=1Gi app:web on=n1 priority=3 port=80 image=web:1 phase=Failed nominated=n2"`, and more of the spec as JSON.
 pub(crate) fn pod_with(text: &str, spec: Value) -> Arc<Pod> {
     let (name, words) = name_and_words(text);
     let (mut labels, mut requests, mut ports) = (BTreeMap::new(), Map::new(), Vec::new());
@@ -51,6 +51,7 @@ pub(crate) fn pod_with(text: &str, spec: Value) -> Arc<Pod> {
             Some(("priority", priority)) => whole["spec"]["priority"] = json!(priority.parse::<i32>().unwrap()),
             Some(("port", port)) => ports.push(json!({"containerPort": 1, "hostPort": port.parse::<i32>().unwrap()})),
             Some(("image", name)) => image = name,
+            Some(("nominated", node)) => whole["status"]["nominatedNodeName"] = json!(node),
             Some(("phase", phase)) => whole["status"]["phase"] = json!(phase),
             Some(("namespace", namespace)) => whole["metadata"]["namespace"] = json!(namespace),
             Some((resource, amount)) => {

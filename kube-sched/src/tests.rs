@@ -135,6 +135,59 @@ fn preemption_costs_the_least_it_can() {
 }
 
 #[test]
+fn a_cleared_node_is_kept_for_whom_it_was_cleared() {
+    #[track_caller]
+    fn check(pods: &[&str], asks: &str, expected: &str) {
+        let pods: Vec<_> = pods.iter().map(|text| pod(text)).collect();
+        let mut cluster = cluster(&["n1 cpu=4", "n2 cpu=4"], &pods);
+        let decision = match decide(&mut Framework::new(0), &mut cluster, asks) {
+            Decision::Bind { node } => format!("bind {node}"),
+            Decision::Wait(why) => format!("wait: {why}"),
+            Decision::Preempt { node, victims, .. } => {
+                let victims: Vec<_> = victims.iter().map(|victim| victim.name()).collect();
+                format!("preempt {} on {node}", victims.join(" "))
+            }
+        };
+        assert!(decision.starts_with(expected), "{decision}");
+    }
+    let full = "a on=n2 cpu=4 priority=9";
+    let expected = "big cpu=3 priority=5 nominated=n1";
+    check(&[full], "p cpu=2", "bind n1");
+    check(&[full, expected], "p cpu=2", "wait: 0/2 nodes are available: 2 Insufficient cpu.");
+    check(&[full, expected], "p cpu=1", "bind n1");
+    check(&[full, expected], "p cpu=2 priority=5", "wait");
+    check(&[full, expected], "p cpu=2 priority=6", "bind n1");
+    check(&[full, expected], "big cpu=3 priority=5 nominated=n1", "bind n1");
+    check(&["a on=n2 cpu=1", expected], "p cpu=2", "bind n2");
+    // Who comes takes the place of nobody, and who is gone keeps nothing.
+    check(&[full, expected, "big cpu=3 priority=5 on=n1"], "p cpu=2", "wait");
+    check(&[full, expected, "big cpu=3 priority=5 terminating"], "p cpu=2", "bind n1");
+    check(&[full, expected, "big cpu=3 priority=5"], "p cpu=2", "bind n1");
+    // Room is made beside those who are expected, not in their place.
+    check(&[full, expected, "b on=n1 cpu=1"], "p cpu=1 priority=3", "preempt b on n1");
+    check(&[full, expected, "b on=n1 cpu=1"], "p cpu=2 priority=3", "wait");
+}
+
+#[test]
+fn who_makes_room_on_a_node_moves_the_less_important_aside() {
+    let mut cluster = cluster(&["n1 cpu=4"], &[]);
+    let (small, big) = (cluster.read(pod("small cpu=3 priority=1")), cluster.read(pod("big cpu=3 priority=2")));
+    let node = cluster.nodes().next().unwrap().1.name().clone();
+    assert!(cluster.nominate(&small, &node).is_empty());
+    // A version from before it was written down takes nothing back.
+    cluster.set_pod(pod("small cpu=3 priority=1"));
+    assert!(cluster.nominated_node_of(&small).is_some());
+    let aside = cluster.nominate(&big, &node);
+    assert_eq!(aside.iter().map(|pod| pod.name()).collect::<Vec<_>>(), ["small"]);
+    assert!(cluster.nominated_node_of(&small).is_none() && cluster.nominated_node_of(&big).is_some());
+    // Its binding fails: it is expected still if it says so itself.
+    let noted = cluster.read(pod("big cpu=3 priority=2 nominated=n1"));
+    assert!(cluster.assume(&noted, "n1") && cluster.nominated_node_of(&noted).is_none());
+    cluster.forget(&noted);
+    assert!(cluster.nominated_node_of(&noted).is_some());
+}
+
+#[test]
 fn preemption_breaks_as_few_budgets_as_it_can() {
     #[track_caller]
     fn check(placed: &[&str], budgets: &[(&str, i32)], asks: &str, expected: (&str, &[&str])) {

@@ -203,11 +203,12 @@ async fn machines_come_for_pods_and_go_without_them() {
     );
     deployments.delete("huge").await.unwrap();
 
-    // Four pods that must not all be away at once: their nodes are emptied one pod after the other.
-    let budget = json!({"metadata": {"name": "many"}, "spec": {"minAvailable": 3, "selector": {"matchLabels": {"app": "many"}}}});
+    // Three pods that must not all be away at once: their nodes are emptied one pod after the other. However they are spread,
+    // one node is less than half full until a single one is left.
+    let budget = json!({"metadata": {"name": "many"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "many"}}}});
     api.namespaced::<PodDisruptionBudget>("default").create(from(budget)).await.unwrap();
     deployments.delete("big").await.unwrap();
-    deployments.edit("many", |many| many.spec.as_mut().unwrap().replicas = Some(4)).await.unwrap();
+    deployments.edit("many", |many| many.spec.as_mut().unwrap().replicas = Some(3)).await.unwrap();
     let begun = tokio::time::Instant::now();
     let ready = || {
         let pods = api.namespaced::<Pod>("default").list();
@@ -217,16 +218,16 @@ async fn machines_come_for_pods_and_go_without_them() {
         };
         pods.iter().filter(is_ready).count()
     };
-    replicas(&deployments, "many", 4).await;
-    let fewest = std::cell::Cell::new(4);
+    replicas(&deployments, "many", 3).await;
+    let fewest = std::cell::Cell::new(3);
     let one_left = |_: Option<&NodeObject>| {
         fewest.set(fewest.get().min(ready()));
         names(&nodes).len() == 1
     };
     nodes.until("small-0", one_left).await.unwrap();
-    assert!(fewest.get() >= 3, "the budget holds: {}", fewest.get());
+    assert!(fewest.get() >= 2, "the budget holds: {}", fewest.get());
     assert!(begun.elapsed() >= Duration::from_secs(600), "nodes are kept for a while: {:?}", begun.elapsed());
-    replicas(&deployments, "many", 4).await;
+    replicas(&deployments, "many", 3).await;
     assert!(reasons(&api, "default", "Node").contains(&"ScaleDown".to_owned()));
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(names(&nodes).len(), 1, "the group has no fewer than its least");

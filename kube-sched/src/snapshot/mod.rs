@@ -6,6 +6,7 @@
 mod budgets;
 mod images;
 mod node;
+mod nominated;
 mod storage;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -67,6 +68,7 @@ pub struct Snapshot {
     namespaces: HashMap<String, Labels>,
     storage: Storage,
     budgets: Budgets,
+    nominated: nominated::Nominated,
     journal: VecDeque<NodeIndex>,
     journal_start: u64,
     identity: Arc<()>,
@@ -95,6 +97,7 @@ impl Clone for Snapshot {
             namespaces: self.namespaces.clone(),
             storage: self.storage.clone(),
             budgets: self.budgets.clone(),
+            nominated: self.nominated.clone(),
             journal: self.journal.clone(),
             identity: Arc::default(),
             ..*self
@@ -208,9 +211,12 @@ impl Snapshot {
                     return Change::Nothing;
                 }
                 if over || pod.metadata.deletion_timestamp.is_some() {
+                    self.nominated.remove(&id);
                     return Change::Gone(id);
                 }
-                Change::Waiting(Arc::new(PodInfo::new(pod, &mut self.shapes)))
+                let pod = Arc::new(PodInfo::new(pod, &mut self.shapes));
+                self.nominated.hear(&pod);
+                Change::Waiting(pod)
             }
         }
     }
@@ -218,6 +224,7 @@ impl Snapshot {
     /// A pod is deleted, or over.
     pub fn remove_pod(&mut self, pod: &Pod) -> Change {
         let id = id_of(pod);
+        self.nominated.remove(&id);
         match self.take_off(&id) {
             Some((pod, node)) => Change::Freed(pod, node),
             None => Change::Gone(id),
@@ -239,10 +246,36 @@ impl Snapshot {
     pub fn forget(&mut self, pod: &PodInfo) -> Change {
         match self.placed.get(pod.id()) {
             Some(placed) if placed.assumed => {
-                self.take_off(&pod.id().clone()).map_or(Change::Nothing, |(pod, node)| Change::Freed(pod, node))
+                let Some((pod, node)) = self.take_off(&pod.id().clone()) else { return Change::Nothing };
+                self.nominated.hear(&pod);
+                Change::Freed(pod, node)
             }
             _ => Change::Nothing,
         }
+    }
+
+    /// Room is being made for a pod on a node: others that are no more important leave it to the pod from now on. Returns the
+    /// less important ones that were expected there; nobody waits for them any more.
+    pub fn nominate(&mut self, pod: &Arc<PodInfo>, node: &Arc<str>) -> Vec<Arc<PodInfo>> {
+        self.nominated.nominate(pod, node)
+    }
+
+    /// The node where a pod is expected, because room was made there.
+    #[must_use]
+    pub fn nominated_node_of(&self, pod: &PodInfo) -> Option<&NodeInfo> {
+        self.node(self.index_of(self.nominated.node_of(pod)?)?)
+    }
+
+    /// Nodes where others are expected that a pod has to leave room for, as they will be when those have come. Mostly none.
+    /// Source: `addGENominatedPods`.
+    pub(crate) fn reserved(&self, pod: &PodInfo) -> BTreeMap<NodeIndex, NodeInfo> {
+        let mut fuller = BTreeMap::new();
+        for (other, node) in self.nominated.before(pod) {
+            let found = self.index_of(node).and_then(|index| Some((index, self.node(index)?)));
+            let Some((index, node)) = found else { continue };
+            fuller.entry(index).or_insert_with(|| node.clone()).hold(other.clone());
+        }
+        fuller
     }
 
     /// Reads a pod as this snapshot would, for questions about pods that are not in the cluster.
@@ -410,6 +443,7 @@ impl Snapshot {
 
     fn put_on(&mut self, pod: Arc<PodInfo>, index: NodeIndex, assumed: bool) {
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
+        self.nominated.remove(pod.id());
         self.placed.insert(pod.id().clone(), Placed { node: index, at: node.pods.len(), assumed });
         *self.priorities.entry(pod.priority()).or_default() += 1;
         if pod.shape.has_terms() {
