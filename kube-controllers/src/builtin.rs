@@ -35,7 +35,7 @@ use crate::time_to_live::{FinishedJobs, OldEvents};
 pub struct Options {
     /// The certificates, in PEM, by which pods know the API server; `None` publishes none. Default: `None`.
     pub root_ca: Option<String>,
-    /// For how long a node may be silent. Default 40 s.
+    /// For how long a node may be silent. Default 50 s.
     pub node_grace: Duration,
     /// How many ended pods are kept. Default 12,500.
     pub terminated_pods_max: usize,
@@ -51,7 +51,7 @@ impl fmt::Debug for Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root_ca: None, node_grace: Duration::from_secs(40), terminated_pods_max: 12_500, metrics: None }
+        Self { root_ca: None, node_grace: Duration::from_secs(50), terminated_pods_max: 12_500, metrics: None }
     }
 }
 

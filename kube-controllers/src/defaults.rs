@@ -63,8 +63,12 @@ impl RootCa {
             config_map.metadata = metadata(namespace, ROOT_CA);
         }
         config_map.data = Some(BTreeMap::from([("ca.crt".to_owned(), self.certificate.clone())]));
+        // Somebody may have described it better.
         let annotations = config_map.metadata.annotations.get_or_insert_default();
-        annotations.insert("kubernetes.io/description".to_owned(), DESCRIPTION.to_owned());
+        let description = annotations.entry("kubernetes.io/description".to_owned()).or_default();
+        if description.is_empty() {
+            DESCRIPTION.clone_into(description);
+        }
         config_map
     }
 }
@@ -152,6 +156,10 @@ mod tests {
         "#]]
         .assert_eq(&small.step(&root_ca, "default"));
         assert_eq!(small.step(&root_ca, "default"), "");
+        let describe = |config_map: &mut ConfigMap| {
+            config_map.metadata.annotations.as_mut().unwrap().values_mut().for_each(|text| *text = "mine".to_owned());
+        };
+        assert_eq!(small.edit(ROOT_CA, describe).step(&root_ca, "default"), "");
         small.edit::<Namespace>("default", |it| {
             it.status.get_or_insert_default().phase = Some("Terminating".to_owned())
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coracle_core::request::Target;
 use coracle_core::time::whole_seconds;
-use coracle_core::{Action, Body, Event, GroupResource, Object, ObjectKey, Request, World};
+use coracle_core::{Action, Body, Event, GroupResource, Object, ObjectKey, Request, Status, World};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
@@ -17,14 +17,16 @@ use crate::watches::Watches;
 /// The finalizer in `spec.finalizers` that stands for this controller.
 const FINALIZER: &str = "kubernetes";
 
+/// What is in a namespace, by collection; only filled if it is being deleted.
+pub type Content = BTreeMap<GroupResource, Vec<Arc<Object>>>;
+
 /// Empties namespaces that are being deleted, then lets them go.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Namespaces;
 
 impl Planner for Namespaces {
     type Kind = Namespace;
-    /// What is in the namespace, by collection; only filled if it is being deleted.
-    type Observed = BTreeMap<GroupResource, Vec<Arc<Object>>>;
+    type Observed = Content;
 
     fn name(&self) -> &'static str {
         "namespace-controller"
@@ -47,16 +49,21 @@ impl Planner for Namespaces {
         if namespace.metadata.deletion_timestamp.is_none() {
             return plan;
         }
-        delete_content(&content, &mut plan);
-        let mut after = namespace.clone();
-        let status = after.status.get_or_insert_default();
-        status.phase = Some("Terminating".to_owned());
-        let conditions = status.conditions.get_or_insert_default();
-        conditions_of(&content).into_iter().for_each(|condition| set_condition(conditions, condition, now));
-        if after.status != namespace.status {
-            plan.then(Request::update_status(after));
+        let first = first_to_go(content);
+        let present = first.values().flatten().filter(|object| !object.is_terminating());
+        let deletions: Vec<_> = present.map(|object| Request::delete_object(object, background())).collect();
+        if !deletions.is_empty() {
+            // What goes wakes this namespace, and only then is it known what remains.
+            plan.together(deletions);
+            let namespace = namespace.clone();
+            plan.if_failed(move |refusal| {
+                let conditions = conditions_of(&first, Some(refusal).filter(|refusal| !refusal.is_not_found()));
+                told(&namespace, conditions, now)
+            });
+            return plan;
         }
-        if content.is_empty() {
+        plan.together(told(namespace, conditions_of(&first, None), now));
+        if first.is_empty() {
             plan.together(finalization(namespace));
         }
         plan
@@ -71,23 +78,34 @@ fn emptied(event: &Event, world: &World) -> Vec<ObjectKey> {
     if moved && ending() { vec![ObjectKey::new("", name)] } else { Vec::new() }
 }
 
-/// Pods first, so that nothing they rely on, such as a network policy, goes before them.
-fn delete_content(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>, plan: &mut Plan) {
-    let pods = content.get(&GroupResource::of::<Pod>());
-    let objects: Vec<_> = match pods {
-        Some(pods) => pods.iter().collect(),
-        None => content.values().flatten().collect(),
-    };
-    let background = || DeleteOptions { propagation_policy: Some("Background".to_owned()), ..DeleteOptions::default() };
-    let present = objects.into_iter().filter(|object| !object.is_terminating());
-    plan.together(present.map(|object| Request::delete_object(object, background())));
+/// Pods first, so that nothing they rely on, such as a network policy, goes before them. Nobody looks at the rest until then.
+/// Source: `deleteAllContent`.
+fn first_to_go(mut content: Content) -> Content {
+    match content.remove_entry(&GroupResource::of::<Pod>()) {
+        Some(pods) => BTreeMap::from([pods]),
+        None => content,
+    }
+}
+
+fn background() -> DeleteOptions {
+    DeleteOptions { propagation_policy: Some("Background".to_owned()), ..DeleteOptions::default() }
+}
+
+/// The namespace with these conditions, if they are news.
+fn told(namespace: &Namespace, conditions: [Told; 5], now: Timestamp) -> Option<Request> {
+    let mut after = namespace.clone();
+    let status = after.status.get_or_insert_default();
+    status.phase = Some("Terminating".to_owned());
+    let known = status.conditions.get_or_insert_default();
+    conditions.into_iter().for_each(|condition| set_condition(known, condition, now));
+    (after.status != namespace.status).then(|| Request::update_status(after))
 }
 
 /// Type, whether it is true, reason and message.
 type Told = (&'static str, bool, &'static str, String);
 
 /// What is told about the end of a namespace. Source: `status_condition_utils.go`.
-fn conditions_of(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>) -> [Told; 5] {
+fn conditions_of(content: &Content, refusal: Option<&Status>) -> [Told; 5] {
     let fine = |kind, reason, message: &str| (kind, false, reason, message.to_owned());
     [
         fine("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
@@ -96,17 +114,27 @@ fn conditions_of(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>) -> [Told; 
             "ParsedGroupVersions",
             "All legacy kube types successfully parsed",
         ),
-        fine(
-            "NamespaceDeletionContentFailure",
-            "ContentDeleted",
-            "All content successfully deleted, may be waiting on finalization",
-        ),
+        deleted_content(refusal),
         remaining_content(content),
         remaining_finalizers(content),
     ]
 }
 
-fn remaining_content(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>) -> Told {
+fn deleted_content(refusal: Option<&Status>) -> Told {
+    const KIND: &str = "NamespaceDeletionContentFailure";
+    match refusal {
+        None => {
+            let message = "All content successfully deleted, may be waiting on finalization";
+            (KIND, false, "ContentDeleted", message.to_owned())
+        }
+        Some(why) => {
+            let message = format!("Failed to delete all resource types, 1 remaining: {}", why.message());
+            (KIND, true, "ContentDeletionFailed", message)
+        }
+    }
+}
+
+fn remaining_content(content: &Content) -> Told {
     const KIND: &str = "NamespaceContentRemaining";
     if content.is_empty() {
         return (KIND, false, "ContentRemoved", "All content successfully removed".to_owned());
@@ -119,7 +147,7 @@ fn remaining_content(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>) -> Tol
     (KIND, true, "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", ")))
 }
 
-fn remaining_finalizers(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>) -> Told {
+fn remaining_finalizers(content: &Content) -> Told {
     const KIND: &str = "NamespaceFinalizersRemaining";
     let mut counts = BTreeMap::<&str, usize>::new();
     for finalizer in content.values().flatten().flat_map(|object| object.metadata().finalizers.iter().flatten()) {
@@ -137,18 +165,14 @@ fn remaining_finalizers(content: &BTreeMap<GroupResource, Vec<Arc<Object>>>) -> 
 fn set_condition(conditions: &mut Vec<NamespaceCondition>, (kind, holds, reason, message): Told, now: Timestamp) {
     let status = if holds { "True" } else { "False" };
     let known = conditions.iter_mut().find(|condition| condition.type_ == kind);
-    let same = |known: &NamespaceCondition| {
-        known.status == status && known.reason.as_deref() == Some(reason) && known.message.as_ref() == Some(&message)
-    };
-    if known.as_deref().is_some_and(same) {
-        return;
-    }
+    let since = known.as_deref().filter(|known| known.status == status);
+    let last_transition_time = since.map_or(Some(whole_seconds(now)), |known| known.last_transition_time.clone());
     let told = NamespaceCondition {
         type_: kind.to_owned(),
         status: status.to_owned(),
-        last_transition_time: Some(whole_seconds(now)),
+        last_transition_time,
         reason: Some(reason.to_owned()),
-        message: Some(message.clone()),
+        message: Some(message),
     };
     match known {
         Some(known) => *known = told,
@@ -189,16 +213,15 @@ mod tests {
         small.add("{kind: Pod, metadata: {name: p, namespace: shop}}\n---\n{kind: Pod, metadata: {name: p}}");
         expect![[r#"
             delete pod shop/p Background
-            update namespace/status shop NamespaceContentRemaining=True/SomeResourcesRemain NamespaceDeletionContentFailure=False/ContentDeleted NamespaceDeletionDiscoveryFailure=False/ResourcesDiscovered NamespaceDeletionGroupVersionParsingFailure=False/ParsedGroupVersions NamespaceFinalizersRemaining=True/SomeFinalizersRemain phase=Terminating
-        "#]].assert_eq(&small.step(&Namespaces, "shop"));
-        expect![[r#"
-            delete secret shop/s Background
-            delete configmap shop/a Background
-            update namespace/status shop
         "#]]
         .assert_eq(&small.step(&Namespaces, "shop"));
         expect![[r#"
-            update namespace/status shop
+            delete secret shop/s Background
+            delete configmap shop/a Background
+        "#]]
+        .assert_eq(&small.step(&Namespaces, "shop"));
+        expect![[r#"
+            update namespace/status shop NamespaceContentRemaining=True/SomeResourcesRemain NamespaceDeletionContentFailure=False/ContentDeleted NamespaceDeletionDiscoveryFailure=False/ResourcesDiscovered NamespaceDeletionGroupVersionParsingFailure=False/ParsedGroupVersions NamespaceFinalizersRemaining=True/SomeFinalizersRemain phase=Terminating
         "#]]
         .assert_eq(&small.step(&Namespaces, "shop"));
         let secret = ObjectKey::new("shop", "s");
@@ -209,6 +232,30 @@ mod tests {
         "#]].assert_eq(&small.step(&Namespaces, "shop"));
         assert!(small.world.get::<Namespace>("", "shop").is_none());
         assert!(small.world.get::<Pod>("default", "p").is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_deleted_is_told_without_a_new_time_for_the_rest() {
+        let mut small = Small::new(ENDING);
+        small.add("{kind: Secret, metadata: {name: s, namespace: shop}}");
+        let told = |small: &Small| small.get::<Namespace>("shop").status.clone().unwrap().conditions.unwrap();
+        let mut refuse = |why: &str| {
+            let failed = small.plan(&Namespaces, "shop").on_failure.unwrap().request(&Status::internal(why));
+            let mut plan = Plan::nothing();
+            plan.together(failed);
+            small.carry_out(plan);
+            small.now += jiff::SignedDuration::from_secs(5);
+            told(&small)
+        };
+        let (first, second) = (refuse("no"), refuse("never"));
+        let texts: Vec<_> = second.iter().filter(|told| told.status == "True").flat_map(|told| &told.message).collect();
+        expect![[r#"
+            [
+                "Failed to delete all resource types, 1 remaining: Internal error occurred: never",
+                "Some resources are remaining: secrets. has 1 resource instances",
+            ]"#]]
+        .assert_eq(&format!("{texts:#?}"));
+        assert!(first.iter().zip(&second).all(|(one, other)| one.last_transition_time == other.last_transition_time));
     }
 
     #[test]

@@ -113,7 +113,12 @@ fn oldest_ended(world: &World, keep: usize) -> Vec<Arc<Object>> {
     let pods = world.objects(&GroupResource::of::<Pod>());
     let ended = |pod: &&Arc<Object>| pod.get::<Pod>().is_some_and(pods::is_terminal) && !pod.is_terminating();
     let mut ended: Vec<_> = pods.filter(ended).cloned().collect();
-    ended.sort_by_key(|pod| pod.metadata().creation_timestamp.as_ref().map(|time| time.0));
+    // Those that were evicted go first.
+    let is_evicted = |pod: &Pod| pod.status.as_ref().and_then(|status| status.reason.as_deref()) == Some("Evicted");
+    ended.sort_by_key(|pod| {
+        let created = pod.metadata().creation_timestamp.as_ref().map(|time| time.0);
+        (!pod.get::<Pod>().is_some_and(is_evicted), created)
+    });
     ended.truncate(ended.len().saturating_sub(keep));
     ended
 }
@@ -252,17 +257,25 @@ mod tests {
 
     #[test]
     fn the_oldest_of_too_many_ended_pods_go() {
-        let ended = |name: &str, hour: i32| {
+        let ended = |name: &str, hour: i32, more: &str| {
             format!(
-                "{{kind: Pod, metadata: {{name: {name}, creationTimestamp: '2030-01-01T0{hour}:00:00Z'}}, status: {{phase: Failed}}}}"
+                "{{kind: Pod, metadata: {{name: {name}, creationTimestamp: '2030-01-01T0{hour}:00:00Z'}}, status: {{phase: Failed {more}}}}}"
             )
         };
-        let pods = [ended("a", 4), ended("b", 1), ended("c", 3), ended("d", 2)];
+        let pods =
+            |more: &str| [ended("a", 4, ""), ended("b", 1, ""), ended("c", 3, more), ended("d", 2, "")].join("\n---\n");
         check(
-            &pods.join("\n---\n"),
+            &pods(""),
             expect![[r#"
             delete pod default/b
             delete pod default/d
+        "#]],
+        );
+        check(
+            &pods(", reason: Evicted"),
+            expect![[r#"
+            delete pod default/c
+            delete pod default/b
         "#]],
         );
     }

@@ -133,7 +133,7 @@ impl Round<'_> {
                 (Some((outcome, _)), time) => {
                     if listed {
                         self.unlist(job.metadata.uid.as_deref());
-                        let note = format!("Saw completed job: {}, status: {outcome}", name(&job.metadata));
+                        let note = format!("Saw completed job: {}, condition: {outcome}", name(&job.metadata));
                         self.tell(Severity::Normal, "SawCompletedJob", note);
                     }
                     if outcome == "Complete" {
@@ -196,14 +196,17 @@ impl Round<'_> {
             }
         };
         let since = self.met_until();
+        if schedule.next(since, &zone).is_none() {
+            let why = "time difference between two schedules is less than 1 second";
+            self.tell(Severity::Warning, "InvalidSchedule", format!("invalid schedule: {} : {why}", spec.schedule));
+            return None;
+        }
         let last = schedule.last(since, self.now, MISSED_MANY, &zone).map(|(time, _)| time);
         let next = schedule.next(last.unwrap_or(since), &zone);
         self.plan.look_again(next.and_then(|next| Duration::try_from(next.duration_since(self.now)).ok()));
         let (time, earliest) = (last?, self.earliest());
         if earliest.is_some_and(|earliest| time < earliest) {
-            let note =
-                format!("Missed scheduled time to start a job: {}", time.strftime("%a, %d %b %Y %H:%M:%S +0000"));
-            self.tell(Severity::Warning, "MissSchedule", note);
+            // Upstream looks no further back than this either, so it does not tell of it (its `MissSchedule` is out of reach).
             return None;
         }
         let from = earliest.map_or(since, |earliest| earliest.max(since));

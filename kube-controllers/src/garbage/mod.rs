@@ -76,7 +76,8 @@ fn wake(event: &Event, world: &World, out: &mut Vec<ObjectRef>) {
         }
         out.push(object.reference());
         if waits_for_dependents(object) {
-            out.extend(blocking(object, world).map(Object::reference));
+            // All of them follow at once, also those that it does not wait for.
+            out.extend(world.dependents(object.uid()).map(|dependent| dependent.reference()));
         }
     }
     let versions = [Some(&**object), event.previous.as_deref()];
@@ -104,22 +105,22 @@ pub fn plan(object: &Object, world: &World) -> Plan {
 /// The owners of an object, by what they mean for it.
 #[derive(Default)]
 struct Owners<'a> {
-    /// There, or of a kind that nobody knows: they hold the object.
+    /// There: they hold the object.
     solid: Vec<&'a OwnerReference>,
     /// Gone, or never there.
     absent: Vec<&'a OwnerReference>,
     /// Being deleted, and waiting for their dependents.
     waiting: Vec<&'a OwnerReference>,
-    /// Namespaced owners of a cluster-scoped object, which is not allowed: nothing is decided then.
-    invalid: bool,
+    /// One is of a kind that nobody knows, or namespaced while the object is not: nothing is decided then.
+    undecided: bool,
 }
 
 fn follow_owners(object: &Object, world: &World, plan: &mut Plan) {
+    tell_of_foreign_owners(object, world, plan);
     let found = classify(object, world);
-    if found.invalid {
+    if found.undecided {
         return;
     }
-    tell_of_foreign_owners(object, &found, world, plan);
     let lost: Vec<_> = found.absent.iter().chain(&found.waiting).map(|owner| owner.uid.clone()).collect();
     if !found.solid.is_empty() {
         if !lost.is_empty() {
@@ -144,8 +145,7 @@ fn classify<'a>(object: &'a Object, world: &World) -> Owners<'a> {
     let mut found = Owners::default();
     for reference in owners(object) {
         match owner_of(object, reference, world) {
-            Owner::Invalid => found.invalid = true,
-            Owner::Unknown => found.solid.push(reference),
+            Owner::Unknown => found.undecided = true,
             Owner::Absent => found.absent.push(reference),
             Owner::Present(owner) if waits_for_dependents(owner) => found.waiting.push(reference),
             Owner::Present(_) => found.solid.push(reference),
@@ -158,14 +158,13 @@ enum Owner<'a> {
     Present(&'a Object),
     Absent,
     Unknown,
-    Invalid,
 }
 
 /// An owner is found by kind and name, in the object's own namespace if it is namespaced; another uid is another object.
 fn owner_of<'a>(object: &Object, reference: &OwnerReference, world: &'a World) -> Owner<'a> {
     let Some(kind) = world.kinds().by_kind(&reference.api_version, &reference.kind) else { return Owner::Unknown };
     if kind.namespaced && !object.kind().namespaced {
-        return Owner::Invalid;
+        return Owner::Unknown;
     }
     let namespace = if kind.namespaced { object.namespace() } else { "" };
     let key = ObjectKey::new(namespace, &reference.name);
@@ -175,10 +174,12 @@ fn owner_of<'a>(object: &Object, reference: &OwnerReference, world: &'a World) -
     }
 }
 
-/// An owner in another namespace counts as absent; people are told why the object is deleted.
-fn tell_of_foreign_owners(object: &Object, found: &Owners<'_>, world: &World, plan: &mut Plan) {
-    for reference in found.absent.iter().filter(|reference| world.by_uid(&reference.uid).is_some()) {
-        let (namespace, kind) = (object.namespace(), object.kind());
+/// An owner in another namespace counts as absent, and one in a namespace cannot own what is in none; people are told. Source:
+/// `addDependentToOwners`.
+fn tell_of_foreign_owners(object: &Object, world: &World, plan: &mut Plan) {
+    let (namespace, kind) = (object.namespace(), object.kind());
+    let is_foreign = |owner: &Object| !owner.namespace().is_empty() && owner.namespace() != namespace;
+    for reference in owners(object).filter(|owner| world.by_uid(&owner.uid).is_some_and(|owner| is_foreign(owner))) {
         let regarding = ObjectReference {
             api_version: Some(kind.api_version()),
             kind: Some(kind.kind.to_string()),

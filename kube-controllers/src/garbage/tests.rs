@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 
 use coracle_core::{ObjectRef, World};
 use expect_test::{Expect, expect};
+use k8s_openapi::api::core::v1::ConfigMap;
 use proptest::prelude::*;
 
 use super::{GarbageCollector, plan, wake};
@@ -146,16 +147,29 @@ fn owners_must_be_in_reach() {
     let namespaced = "ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: a, uid: configmap-a}]";
     let cluster = format!("{{kind: Node, metadata: {{name: one, {namespaced}}}}}");
     let foreign = format!("{{kind: Secret, metadata: {{name: s, namespace: other, {namespaced}}}}}");
-    let unknown =
-        "{kind: Secret, metadata: {name: u, ownerReferences: [{apiVersion: x/v1, kind: X, name: x, uid: x}]}}";
+    let unknown = "{kind: Secret, metadata: {name: u, ownerReferences: [{apiVersion: x/v1, kind: X, name: x, uid: x}, \
+                   {apiVersion: v1, kind: ConfigMap, name: gone, uid: gone}]}}";
     let by_node = "{kind: Secret, metadata: {name: v, ownerReferences: [{apiVersion: v1, kind: Node, name: one, uid: node-one}]}}";
     check(
         &[config_map("a", &[], ""), cluster, foreign, unknown.to_owned(), by_node.to_owned()],
         expect![[r#"
         event OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: other, name: a, uid: configmap-a] does not exist in namespace "other"
         delete secret other/s Background
+        event OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: , name: a, uid: configmap-a] does not exist in namespace ""
     "#]],
     );
+}
+
+#[test]
+fn an_owner_that_waits_wakes_all_its_dependents() {
+    let objects = [config_map("a", &[], ""), config_map("b", &["a!"], ""), config_map("free", &["a"], "")];
+    let mut small = Small::new(&objects.join("\n---\n"));
+    let before = small.world.clone();
+    small.add(&config_map("a", &[], &format!("{DELETING} [foregroundDeletion]")));
+    let (mut woken, place) = (Vec::new(), ObjectRef::of(&*small.get::<ConfigMap>("a")));
+    wake(&change(&before, &small.world, &place), &small.world, &mut woken);
+    let names: Vec<_> = woken.iter().map(|place| place.key.name()).collect();
+    assert_eq!(names, ["a", "b", "free"]);
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use coracle_core::Severity;
 use coracle_core::time::whole_seconds;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{
-    HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition, HorizontalPodAutoscalerStatus, MetricStatus,
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition, HorizontalPodAutoscalerStatus,
 };
 
 use super::Settings;
@@ -41,6 +41,19 @@ struct Making<'a> {
     now: Timestamp,
 }
 
+/// The condition by which it is known that a target came to zero by itself: only then it may come back. Source: KEP-2021.
+const SCALED_TO_ZERO: &str = "ScaledToZero";
+
+fn is_scaled_to_zero(status: &HorizontalPodAutoscalerStatus) -> bool {
+    let mut conditions = status.conditions.iter().flatten();
+    conditions.any(|condition| condition.type_ == SCALED_TO_ZERO && condition.status == "True")
+}
+
+/// Whether a metric tells of demand even while there are no pods.
+fn sees_demand(autoscaler: &HorizontalPodAutoscaler) -> bool {
+    autoscaler.spec.metrics.iter().flatten().any(|metric| metric.object.is_some() || metric.external.is_some())
+}
+
 /// Decides. Recommendations are noted in `history`.
 pub(super) fn decide(
     autoscaler: &HorizontalPodAutoscaler,
@@ -67,51 +80,59 @@ pub(super) fn decide(
     history.begin(current, now);
     let (least, most) = (autoscaler.spec.min_replicas.unwrap_or(1), autoscaler.spec.max_replicas);
     let bounds = Bounds { current, least, most };
-    let (desired, reason, metrics) = if current == 0 && least != 0 {
+    making.status.current_replicas = Some(current);
+    making.status.current_metrics = None;
+    // What a person set to zero stays so; what came there by itself may come back.
+    let may_begin = is_scaled_to_zero(&making.status) && (least != 0 || sees_demand(autoscaler));
+    let (desired, reason) = if current == 0 && !may_begin {
         let message = "scaling is disabled since the replica count of the target is zero";
         making.condition("ScalingActive", false, "ScalingDisabled", message);
-        (0, String::new(), None)
+        (0, String::new())
     } else if current > most {
-        (most, "Current number of replicas above Spec.MaxReplicas".to_owned(), None)
-    } else if current < least {
-        (least, "Current number of replicas below Spec.MinReplicas".to_owned(), None)
+        (most, "Current number of replicas above Spec.MaxReplicas".to_owned())
+    } else if current != 0 && current < least {
+        (least, "Current number of replicas below Spec.MinReplicas".to_owned())
     } else {
         match making.ask_metrics(target, measured, settings) {
-            Ok((asked, metric, statuses)) => {
+            Ok((asked, metric)) => {
                 let reason = match asked.cmp(&current) {
                     std::cmp::Ordering::Greater => format!("{metric} above target"),
                     std::cmp::Ordering::Less => "All metrics below target".to_owned(),
                     std::cmp::Ordering::Equal => String::new(),
                 };
-                (making.normalize(asked, bounds, history, settings), reason, Some(statuses))
+                let desired = making.normalize(asked, bounds, history, settings);
+                (if current == 0 { desired.max(least) } else { desired }, reason)
             }
             Err(error) => {
                 making.warn("FailedComputeMetricsReplicas", error);
-                making.status.current_replicas = Some(current);
                 return making.done(None);
             }
         }
     };
-    making.status.current_replicas = Some(current);
     making.status.desired_replicas = desired;
-    making.status.current_metrics = metrics;
     if desired == current {
         return making.done(None);
     }
     let message = format!("the HPA controller was able to update the target scale to {desired}");
     making.condition("AbleToScale", true, "SucceededRescale", message);
+    if desired == 0 && sees_demand(autoscaler) {
+        making.condition(SCALED_TO_ZERO, true, SCALED_TO_ZERO, "the HPA controller scaled the workload to zero");
+    } else if is_scaled_to_zero(&making.status) {
+        let message = "the HPA controller did not scale the workload to zero";
+        making.condition(SCALED_TO_ZERO, false, "NotScaledToZero", message);
+    }
     making.status.last_scale_time = Some(whole_seconds(now));
     making.done(Some(Rescale { to: desired, reason }))
 }
 
 impl Making<'_> {
-    /// The largest size that a metric asks for, the metric, and what each metric says.
+    /// The largest size that a metric asks for, and the metric. What each metric says is told in any case.
     fn ask_metrics(
         &mut self,
         target: &Target,
         measured: &[Measured],
         settings: &Settings,
-    ) -> Result<(i32, String, Vec<MetricStatus>), String> {
+    ) -> Result<(i32, String), String> {
         let pods = match &target.pods {
             Ok(pods) => pods,
             Err(none) => {
@@ -147,18 +168,18 @@ impl Making<'_> {
                 }
             }
         }
-        self.judge(best, statuses, &failures, specs.len(), situation.replicas)
+        self.status.current_metrics = Some(statuses);
+        self.judge(best, &failures, specs.len(), situation.replicas)
     }
 
     /// What is not known speaks against making anything smaller.
     fn judge(
         &mut self,
         best: Option<(i32, String)>,
-        statuses: Vec<MetricStatus>,
         failures: &[Failure],
         metrics: usize,
         current: i32,
-    ) -> Result<(i32, String, Vec<MetricStatus>), String> {
+    ) -> Result<(i32, String), String> {
         let best = best.filter(|(replicas, _)| failures.is_empty() || *replicas >= current);
         let Some((replicas, metric)) = best else {
             let Some(first) = failures.first() else { return Err("no metrics were given".to_owned()) };
@@ -169,7 +190,7 @@ impl Making<'_> {
         };
         let message = format!("the HPA was able to successfully calculate a replica count from {metric}");
         self.condition("ScalingActive", true, "ValidMetricFound", message);
-        Ok((replicas, metric, statuses))
+        Ok((replicas, metric))
     }
 
     fn normalize(&mut self, asked: i32, bounds: Bounds, history: &mut History, settings: &Settings) -> i32 {
@@ -199,10 +220,21 @@ impl Making<'_> {
     }
 }
 
-/// The status as it was, with the size there is: what is written when the target could not be scaled.
-pub(super) fn unscaled(autoscaler: &HorizontalPodAutoscaler, current: i32) -> HorizontalPodAutoscalerStatus {
-    let status = autoscaler.status.clone().unwrap_or_default();
-    HorizontalPodAutoscalerStatus { current_replicas: Some(current), ..status }
+/// What is written when the target could not be scaled: what was found, but not that anything came of it.
+pub(super) fn unscaled(
+    autoscaler: &HorizontalPodAutoscaler,
+    decided: &HorizontalPodAutoscalerStatus,
+) -> HorizontalPodAutoscalerStatus {
+    let before = autoscaler.status.clone().unwrap_or_default();
+    let is_outcome = |condition: &&HorizontalPodAutoscalerCondition| condition.type_ == SCALED_TO_ZERO;
+    let found = decided.conditions.iter().flatten().filter(|condition| !is_outcome(condition));
+    let conditions = found.chain(before.conditions.iter().flatten().filter(is_outcome)).cloned().collect();
+    HorizontalPodAutoscalerStatus {
+        current_replicas: decided.current_replicas,
+        current_metrics: decided.current_metrics.clone(),
+        conditions: Some(conditions),
+        ..before
+    }
 }
 
 /// Sets a condition; its time changes when it begins or ceases to hold. Source: `setConditionInList`.

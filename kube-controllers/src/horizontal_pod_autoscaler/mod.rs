@@ -13,6 +13,8 @@ mod decide;
 mod history;
 mod limits;
 mod measure;
+#[cfg(test)]
+mod properties;
 mod proposal;
 mod replicas;
 mod target;
@@ -162,7 +164,7 @@ fn plan(
             .done("SuccessfulRescale", format!("New size: {to}; reason: {reason}"))
             .failed("FailedRescale", format!("New size: {to}; reason: {reason}; error: {{}}"));
         plan.then(Wish::from(target.scaled(*to)).announced(announcement));
-        let (failed, unscaled) = (autoscaler.clone(), decide::unscaled(autoscaler, target.replicas()));
+        let (failed, unscaled) = (autoscaler.clone(), decide::unscaled(autoscaler, &decision.status));
         plan.if_failed(move |refusal| {
             let message = format!("the HPA controller was unable to update the target scale: {}", refusal.message());
             let mut status = unscaled;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use coracle_core::quantity::Quantity;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 
 use super::Settings;
 use super::limits::ceil;
@@ -85,13 +85,13 @@ pub(super) fn by_pods(
     }
     let groups = Groups::of(&samples, is_cpu, situation);
     samples.retain(|name, _| !groups.unready.contains(name) && !groups.ignored.contains(name));
+    if samples.is_empty() {
+        return Err("did not receive metrics for targeted pods (pods might be unready)".to_owned());
+    }
     let requests = match target {
         PodTarget::Average(_) => BTreeMap::new(),
         PodTarget::Percent { resource, container, .. } => requests(situation.pods, resource, *container)?,
     };
-    if samples.is_empty() {
-        return Err("did not receive metrics for any ready pods".to_owned());
-    }
     let used = Used::of(&samples, target, &requests)?;
     let answer = |replicas| Answer { replicas, average: used.average, percent: used.percent };
     let rebalances = !groups.unready.is_empty() && used.ratio > 1.0;
@@ -241,17 +241,40 @@ fn is_starting(pod: &Pod, sample: Sample, situation: &Situation<'_>) -> bool {
 fn requests(pods: &[Arc<Pod>], resource: &str, container: Option<&str>) -> Result<BTreeMap<String, i64>, String> {
     let mut requests = BTreeMap::new();
     for pod in pods {
-        let name = pod.metadata.name.clone().unwrap_or_default();
-        let mut sum = 0;
-        for one in running_containers(pod).filter(|one| container.is_none_or(|container| one.name == container)) {
-            let request = one.resources.as_ref().and_then(|resources| resources.requests.as_ref()?.get(resource));
-            let request = request.and_then(|request| Quantity::try_from(request).ok());
-            let missing = || format!("missing request for {resource} in container {} of Pod {name}", one.name);
-            sum += request.ok_or_else(missing)?.milli_value();
-        }
-        requests.insert(name, sum);
+        let whole = container.is_none().then(|| pod.spec.as_ref()?.resources.as_ref()).flatten();
+        let request = match whole.filter(|whole| whole.requests.as_ref().is_some_and(|requests| !requests.is_empty())) {
+            Some(whole) => request_of_pod(pod, whole, resource)?,
+            None => request_of_containers(pod, resource, container)?,
+        };
+        requests.insert(pod.metadata.name.clone().unwrap_or_default(), request);
     }
     Ok(requests)
+}
+
+/// What a pod requests that requests something as a whole: that, or what its containers request together.
+fn request_of_pod(pod: &Pod, whole: &ResourceRequirements, resource: &str) -> Result<i64, String> {
+    let of_containers = || running_containers(pod).filter_map(|one| request(one.resources.as_ref(), resource));
+    let sum = request(Some(whole), resource).or_else(|| of_containers().reduce(i64::saturating_add));
+    let name = pod.metadata.name.as_deref().unwrap_or("");
+    sum.ok_or_else(|| format!("missing pod-level request for {resource} in Pod {name}"))
+}
+
+fn request_of_containers(pod: &Pod, resource: &str, container: Option<&str>) -> Result<i64, String> {
+    let name = pod.metadata.name.as_deref().unwrap_or("");
+    let mut sum = None::<i64>;
+    for one in running_containers(pod).filter(|one| container.is_none_or(|container| one.name == container)) {
+        let missing = || format!("missing request for {resource} in container {} of Pod {name}", one.name);
+        sum = Some(sum.unwrap_or(0).saturating_add(request(one.resources.as_ref(), resource).ok_or_else(missing)?));
+    }
+    match (sum, container) {
+        (None, Some(container)) => Err(format!("container {container} not found in Pod {name}")),
+        (sum, _) => Ok(sum.unwrap_or(0)),
+    }
+}
+
+fn request(resources: Option<&ResourceRequirements>, resource: &str) -> Option<i64> {
+    let quantity = resources?.requests.as_ref()?.get(resource)?;
+    Some(Quantity::try_from(quantity).ok()?.milli_value())
 }
 
 /// The containers that run as long as the pod does: sidecars too.

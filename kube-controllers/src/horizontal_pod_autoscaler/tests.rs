@@ -14,16 +14,16 @@ use super::{Settings, plan};
 use crate::testing::Small;
 
 /// An autoscaler `web` of a Deployment `web`, whose pods each request 100m of CPU.
-struct Case {
-    small: Small,
+pub(super) struct Case {
+    pub(super) small: Small,
     history: History,
 }
 
-const CPU_AT_50: &str =
+pub(super) const CPU_AT_50: &str =
     "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]";
 
 impl Case {
-    fn new(spec: &str, replicas: i32) -> Self {
+    pub(super) fn new(spec: &str, replicas: i32) -> Self {
         let mut small = Small::new(&format!(
             "{{kind: HorizontalPodAutoscaler, metadata: {{name: web, generation: 1}}, spec: {{maxReplicas: 10, scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}, {spec}}}}}\n---\n\
              {{kind: Deployment, metadata: {{name: web}}, spec: {{replicas: {replicas}, selector: {{matchLabels: {{app: web}}}}, template: {{}}}}, status: {{replicas: {replicas}}}}}\n---\n"
@@ -34,13 +34,17 @@ impl Case {
         Self { small, history: History::default() }
     }
 
-    fn later(&mut self, seconds: i64) -> &mut Self {
+    pub(super) fn size(&self) -> i32 {
+        self.small.get::<Deployment>("web").spec.as_ref().unwrap().replicas.unwrap()
+    }
+
+    pub(super) fn later(&mut self, seconds: i64) -> &mut Self {
         self.small.now += SignedDuration::from_secs(seconds);
         self
     }
 
     /// One look, with pods as they are; what follows takes effect.
-    fn look(&mut self, measured: &[Measured]) -> String {
+    pub(super) fn look(&mut self, measured: &[Measured]) -> String {
         let autoscaler = self.small.get::<HorizontalPodAutoscaler>("web");
         let target = Target::find(&autoscaler, &self.small.world);
         let now = self.small.now;
@@ -73,8 +77,10 @@ impl Case {
             writeln!(text, "{}={}/{}", condition.type_, condition.status, condition.reason.as_deref().unwrap())
                 .unwrap();
         }
+        let status = decision.status.clone();
         let plan = plan(&autoscaler, target.as_ref().ok(), decision, &settings, now);
         assert!(plan.requests().count() <= 2);
+        self.small.edit::<HorizontalPodAutoscaler>("web", |web| web.status = Some(status));
         text
     }
 }
@@ -95,7 +101,7 @@ fn pod(name: &str, state: &str) -> String {
 }
 
 /// What the pods `web-0`, `web-1` and so on use, in thousandths; negative where nobody knows.
-fn used(milli: &[i64]) -> Measured {
+pub(super) fn used(milli: &[i64]) -> Measured {
     let (at, window) = (crate::testing::noon(), SignedDuration::ZERO);
     let known = milli.iter().enumerate().filter(|(_, milli)| **milli >= 0);
     let samples = known.map(|(number, milli)| (format!("web-{number}"), Sample { milli: *milli, at, window }));
@@ -110,11 +116,11 @@ fn check(spec: &str, replicas: i32, measured: &[Measured], expected: Expect) {
     expected.assert_eq(&Case::new(spec, replicas).look(measured));
 }
 
-/// The first line of a look: the new size, or nothing that matters.
-fn size(spec: &str, replicas: i32, measured: &[Measured]) -> i32 {
+/// The size after a look.
+pub(super) fn size(spec: &str, replicas: i32, measured: &[Measured]) -> i32 {
     let mut case = Case::new(spec, replicas);
     case.look(measured);
-    case.small.get::<Deployment>("web").spec.as_ref().unwrap().replicas.unwrap()
+    case.size()
 }
 
 #[test]
@@ -389,6 +395,25 @@ fn the_largest_wish_counts_and_silence_forbids_fewer() {
 }
 
 #[test]
+fn what_was_found_is_told_even_if_nothing_comes_of_it() {
+    let two = "metrics: [{type: Pods, pods: {metric: {name: queries}, target: {type: AverageValue, averageValue: 100m}}}, \
+               {type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: '1'}}}]";
+    let mut case = Case::new(two, 3);
+    case.look(&[used(&[10; 3]), Err("no".to_owned())]);
+    let autoscaler = case.small.get::<HorizontalPodAutoscaler>("web");
+    let status = autoscaler.status.clone().unwrap();
+    let kinds: Vec<_> = status.current_metrics.iter().flatten().map(|metric| metric.type_.as_str()).collect();
+    assert_eq!((kinds, status.current_replicas), (vec!["Pods", ""], Some(3)));
+    // A target that could not be scaled is not at zero.
+    let mut decided = status.clone();
+    decided.desired_replicas = 0;
+    decided.current_replicas = Some(2);
+    super::decide::set_condition(&mut decided, "ScaledToZero", true, "ScaledToZero", "", case.small.now);
+    let unscaled = super::decide::unscaled(&autoscaler, &decided);
+    assert_eq!((unscaled.current_replicas, unscaled.conditions), (Some(2), status.conditions));
+}
+
+#[test]
 fn to_nothing_and_back() {
     let spec = "minReplicas: 0, behavior: {scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 100, periodSeconds: 15}]}, scaleUp: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 4, periodSeconds: 15}]}}, \
                 metrics: [{type: External, external: {metric: {name: queue}, target: {type: Value, value: '10'}}}]";
@@ -398,12 +423,14 @@ fn to_nothing_and_back() {
         AbleToScale=True/SucceededRescale
         ScalingActive=True/ValidMetricFound
         ScalingLimited=False/DesiredWithinRange
+        ScaledToZero=True/ScaledToZero
     "#]]
     .assert_eq(&case.look(&[value(0)]));
     expect![[r#"
         AbleToScale=True/ReadyForNewScale
         ScalingActive=True/ValidMetricFound
         ScalingLimited=False/DesiredWithinRange
+        ScaledToZero=True/ScaledToZero
     "#]]
     .assert_eq(&case.later(15).look(&[value(0)]));
     expect![[r#"
@@ -411,8 +438,63 @@ fn to_nothing_and_back() {
         AbleToScale=True/SucceededRescale
         ScalingActive=True/ValidMetricFound
         ScalingLimited=False/DesiredWithinRange
+        ScaledToZero=False/NotScaledToZero
     "#]]
     .assert_eq(&case.later(15).look(&[value(25_000)]));
+    // What a person scaled to zero stays there.
+    check(
+        spec,
+        0,
+        &[value(25_000)],
+        expect![[r#"
+        AbleToScale=True/SucceededGetScale
+        ScalingActive=False/ScalingDisabled
+    "#]],
+    );
+    // With more replicas at least, it comes back to those.
+    let mut case = Case::new(spec, 2);
+    case.look(&[value(0)]);
+    case.small.edit::<HorizontalPodAutoscaler>("web", |web| web.spec.min_replicas = Some(2));
+    expect![[r#"
+        0 -> 2: 
+        AbleToScale=True/SucceededRescale
+        ScalingActive=True/ValidMetricFound
+        ScalingLimited=False/DesiredWithinRange
+        ScaledToZero=False/NotScaledToZero
+    "#]]
+    .assert_eq(&case.later(15).look(&[value(0)]));
+}
+
+#[test]
+fn pods_may_request_as_a_whole() {
+    let percent = |container: &str| {
+        let (kind, source) =
+            if container.is_empty() { ("Resource", "resource") } else { ("ContainerResource", "containerResource") };
+        format!(
+            "metrics: [{{type: {kind}, {source}: {{name: cpu, {container} target: {{type: Utilization, averageUtilization: 50}}}}}}]"
+        )
+    };
+    let look = |container: &str, requests: &str| {
+        let mut case = Case::new(&percent(container), 1);
+        case.small.edit::<k8s_openapi::api::core::v1::Pod>("web-0", |pod| {
+            let resources = serde_saphyr::from_str(&format!("{{requests: {{{requests}}}}}")).unwrap();
+            pod.spec.as_mut().unwrap().resources = Some(resources);
+        });
+        case.look(&[used(&[100])]).lines().next().unwrap().to_owned()
+    };
+    // Of 100m, of 200m, of the container's 100m again.
+    let more = "1 -> 2: cpu resource utilization (percentage of request) above target";
+    assert_eq!(look("", ""), more);
+    assert_eq!(look("", "cpu: 200m"), "AbleToScale=True/ReadyForNewScale");
+    assert_eq!(look("", "memory: 1Gi"), more);
+    assert_eq!(
+        look("container: c,", "cpu: 200m"),
+        "1 -> 2: cpu container resource utilization (percentage of request) above target"
+    );
+    assert_eq!(
+        look("container: d,", ""),
+        "Warning FailedGetContainerResourceMetric: failed to get cpu utilization: container d not found in Pod web-0"
+    );
 }
 
 #[test]
@@ -440,7 +522,7 @@ fn behaviours_limit_the_pace() {
     let mut sizes = Vec::new();
     for _ in 0..6 {
         case.look(&[used(&[900; 10])]);
-        sizes.push(case.small.get::<Deployment>("web").spec.as_ref().unwrap().replicas.unwrap());
+        sizes.push(case.size());
         case.later(20);
     }
     assert_eq!(sizes, [3, 3, 3, 5, 5, 5]);

@@ -125,9 +125,9 @@ fn succeeded_by_policy(view: &View<'_>) -> Option<Ending> {
     Some(Ending::success("SuccessPolicy", message))
 }
 
-/// Without a number of completions, one success means that the work is done, and the other pods may finish.
+/// Pods that still work may finish.
 fn completed(view: &View<'_>) -> Option<Ending> {
-    let enough = view.successes() >= view.completions().unwrap_or(1) && view.active().next().is_none();
+    let enough = view.has_enough() && view.active().next().is_none();
     enough.then(|| Ending::success("CompletionsReached", "Reached expected number of succeeded pods"))
 }
 

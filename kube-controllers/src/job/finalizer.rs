@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::ending::finished;
+use super::is_ours;
 use crate::ownership::{Claims, controller_reference, is_controlled_by, remove_owner};
 use crate::plan::{Plan, Wish};
 use crate::planner::Planner;
@@ -105,7 +106,7 @@ fn release(pod: &Pod, job: &Job) -> Wish {
     edit(pod, release).into()
 }
 
-/// Takes the finalizer off pods whose Job is gone: nobody will count them. Source: `syncOrphanPod`.
+/// Takes the finalizer off pods whose Job is gone or over: nobody will count them. Source: `syncOrphanPod`.
 ///
 /// A controller of pods, not of Jobs, so that pods are found whenever their Job went, even while nobody looked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,7 +130,11 @@ impl Planner for UncountedPods {
             return true;
         }
         match controller_of(&pod.metadata) {
-            Some(owner) => owner.kind != "Job" || world.by_uid(&owner.uid).is_some(),
+            Some(owner) if owner.kind == "Job" && owner.api_version == "batch/v1" => {
+                let owner = world.by_uid(&owner.uid).and_then(|owner| owner.get::<Job>());
+                owner.is_some_and(|job| !is_ours(job) || finished(job).is_none())
+            }
+            Some(_) => true,
             None => {
                 let namespace = pod.metadata.namespace.as_deref().unwrap_or("");
                 let adopts = |job: Arc<Job>| {

@@ -173,24 +173,28 @@ fn carry_on(view: &View<'_>, counted: JobStatus, moves: Moves, awaiting: &BTreeM
     plan.look_again(moves.wait);
 
     let mut status = observed(view, counted);
-    let told = tell_suspension(view, &mut status);
+    let gone = |counts: &dyn Fn(&Pod) -> bool| number(moves.delete.iter().filter(|pod| counts(pod)).count());
+    let active = number(view.active().count()) - gone(&|_| true) + number(moves.create.len());
+    // A Job that is done when these are gone is complete, not suspended.
+    let is_done = active == 0 && view.has_enough();
+    let told = if is_done { None } else { tell_suspension(view, &mut status) };
     if !plan.is_empty() {
         let (job, status) = (view.job.clone(), status.clone());
         plan.if_failed(move |_| changed(&job, status));
     }
-    let gone = |counts: &dyn Fn(&Pod) -> bool| number(moves.delete.iter().filter(|pod| counts(pod)).count());
-    let active = number(view.active().count()) - gone(&|_| true) + number(moves.create.len());
     status.active = nonzero(active);
     status.ready = status.ready.map(|ready| ready - gone(&pods::is_ready));
+    status.terminating = status.terminating.map(|terminating| terminating + gone(&|_| true));
     write(view, status, plan);
     if let Some((reason, note)) = told {
         plan.tell(Happening::new(CONTROLLER, view.job, Severity::Normal, reason, note));
     }
 }
 
-/// Tells whether the Job is suspended. The clock of its deadline starts anew when it is resumed.
+/// Tells whether the Job is suspended. It has not started then, and the clock of its deadline starts anew when it is resumed.
 fn tell_suspension(view: &View<'_>, status: &mut JobStatus) -> Option<(&'static str, &'static str)> {
     if view.is_suspended() {
+        status.start_time = None;
         let changed = ending::set(status, "Suspended", "True", "JobSuspended", "Job suspended", view.now);
         return changed.then_some(("Suspended", "Job suspended"));
     }

@@ -106,11 +106,11 @@ fn pods_are_made_up_to_what_is_missing() {
         job("completions: 5, parallelism: 1,", STARTED),
         "a ready, b",
         expect![[r#"
-        edit pod default/b finalizers.0=-
-        delete pod default/b
-          event SuccessfulDelete: Deleted pod: b
-        update job/status default/work active=1 ready=1 terminating=0
-    "#]],
+            edit pod default/b finalizers.0=-
+            delete pod default/b
+              event SuccessfulDelete: Deleted pod: b
+            update job/status default/work active=1 ready=1 terminating=1
+        "#]],
     );
     check(
         job("parallelism: 2,", STARTED),
@@ -311,27 +311,27 @@ fn indexed_jobs_have_one_pod_for_each_index() {
         job(spec, STARTED),
         "a succeeded index=1, b index=0, c index=0, d index=7, e",
         expect![[r#"
-        update job/status default/work active=4 completedIndexes=1 ready=0 succeeded=1 terminating=0
-        edit pod default/a finalizers.0=-
-        -
-        edit pod default/d finalizers.0=-
-        edit pod default/e finalizers.0=-
-        edit pod default/b finalizers.0=-
-        delete pod default/d
-          event SuccessfulDelete: Deleted pod: d
-        delete pod default/e
-          event SuccessfulDelete: Deleted pod: e
-        delete pod default/b
-          event SuccessfulDelete: Deleted pod: b
-        update job/status default/work active=1
-        -
-        create pod default/work-2-*
-          event SuccessfulCreate: Created pod: work-2-1
-        create pod default/work-3-*
-          event SuccessfulCreate: Created pod: work-3-2
-        update job/status default/work active=3
-        -
-    "#]],
+            update job/status default/work active=4 completedIndexes=1 ready=0 succeeded=1 terminating=0
+            edit pod default/a finalizers.0=-
+            -
+            edit pod default/d finalizers.0=-
+            edit pod default/e finalizers.0=-
+            edit pod default/b finalizers.0=-
+            delete pod default/d
+              event SuccessfulDelete: Deleted pod: d
+            delete pod default/e
+              event SuccessfulDelete: Deleted pod: e
+            delete pod default/b
+              event SuccessfulDelete: Deleted pod: b
+            update job/status default/work active=1 terminating=3
+            -
+            create pod default/work-2-*
+              event SuccessfulCreate: Created pod: work-2-1
+            create pod default/work-3-*
+              event SuccessfulCreate: Created pod: work-3-2
+            update job/status default/work active=3 terminating=0
+            -
+        "#]],
     );
     let mut small = Small::new(&job(spec, ""));
     small.step(&Jobs, "work");
@@ -489,8 +489,10 @@ fn suspended_jobs_have_no_pods_and_start_anew() {
         edit pod default/a finalizers.0=-
         delete pod default/a
           event SuccessfulDelete: Deleted pod: a
-        update job/status default/work Suspended=True/JobSuspended ready=0 terminating=0
+        update job/status default/work Suspended=True/JobSuspended ready=0 startTime=- terminating=1
         event Suspended: Job suspended
+        -
+        update job/status default/work terminating=0
         -
     "#]]
     .assert_eq(&run(&mut small));
@@ -504,6 +506,45 @@ fn suspended_jobs_have_no_pods_and_start_anew() {
         -
     "#]]
     .assert_eq(&run(&mut small));
+}
+
+#[test]
+fn a_suspended_job_has_not_started() {
+    // It was active for longer than it may have been, but the clock is set anew when it is resumed.
+    let suspended = job("completions: 1, activeDeadlineSeconds: 60, suspend: true,", STARTED);
+    let mut small = Small::new(&suspended);
+    expect![[r#"
+        update job/status default/work Suspended=True/JobSuspended ready=0 startTime=- terminating=0
+        event Suspended: Job suspended
+        -
+    "#]]
+    .assert_eq(&run(&mut small));
+    small.edit::<Job>("work", |job| job.spec.as_mut().unwrap().suspend = Some(false));
+    expect![[r#"
+        create pod default/work-*
+          event SuccessfulCreate: Created pod: work-1
+        update job/status default/work Suspended=False/JobResumed active=1 startTime=2030-01-01T12:00:00Z
+        event Resumed: Job resumed
+        look again after 60s
+        -
+        look again after 60s
+    "#]]
+    .assert_eq(&run(&mut small));
+    // What is done when the last pods are sent away is complete, not suspended.
+    check_run(
+        job("parallelism: 2, suspend: true,", &(STARTED.to_owned() + "succeeded: 1")),
+        "a",
+        expect![[r#"
+        edit pod default/a finalizers.0=-
+        delete pod default/a
+          event SuccessfulDelete: Deleted pod: a
+        update job/status default/work ready=0 terminating=1
+        -
+        update job/status default/work Complete=True/CompletionsReached SuccessCriteriaMet=True/CompletionsReached completionTime=2030-01-01T12:00:00Z terminating=0
+        event Completed: Job completed
+        -
+    "#]],
+    );
 }
 
 #[test]
@@ -566,5 +607,9 @@ fn pods_without_a_job_lose_the_finalizer() {
     assert_eq!(release(job("", "") + &orphan), "");
     assert_ne!(release(job("", "conditions: [{type: Complete, status: 'True'}]") + &orphan), "");
     assert_eq!(release(job("", "") + &pods("a")), "");
+    let over = "conditions: [{type: Complete, status: 'True'}]";
+    assert_ne!(release(job("", over) + &pods("a stray deleting")), "");
+    assert_eq!(release(job("managedBy: example.com/other,", over) + &pods("a")), "");
+    assert_eq!(release(pods("a").replace("batch/v1", "batch.volcano.sh/v1alpha1")), "");
     assert_eq!(release(pods("a counted")), "");
 }

@@ -157,6 +157,11 @@ impl<'a> View<'a> {
         self.before.succeeded.unwrap_or(0) + number(uncounted + self.pods.iter().filter(is_new).count())
     }
 
+    /// Whether as many have succeeded as must; without a number of completions, one success means that the work is done.
+    pub(super) fn has_enough(&self) -> bool {
+        self.successes() >= self.completions().unwrap_or(1)
+    }
+
     /// How many pods have failed, counted or not, without those that never count.
     pub(super) fn failures(&self) -> i32 {
         let uncounted = self.before.uncounted_terminated_pods.as_ref();

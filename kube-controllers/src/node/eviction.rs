@@ -41,7 +41,7 @@ impl Planner for TaintEviction {
 
     fn plan(&self, pod: &Pod, taints: Vec<Taint>, now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
-        if taints.is_empty() || pod.metadata.deletion_timestamp.is_some() || pods::is_terminal(pod) {
+        if taints.is_empty() || pod.metadata.deletion_timestamp.is_some() {
             return plan;
         }
         match stay(pod, &taints) {
@@ -64,15 +64,15 @@ enum Stay {
     For(Duration),
 }
 
-/// How long a pod tolerates taints: not at all if it does not tolerate one of them, else as long as its least patient
-/// toleration says. Source: `processPodOnNode`.
+/// How long a pod tolerates taints: not at all if it does not tolerate one of them, else as long as the least patient says of the
+/// tolerations that it uses, which are the first for each taint. Source: `processPodOnNode`, `GetMatchingTolerations`.
 fn stay(pod: &Pod, taints: &[Taint]) -> Stay {
     let tolerations = || pod.spec.iter().flat_map(|spec| spec.tolerations.iter().flatten());
-    let used = |toleration: &&Toleration| taints.iter().any(|taint| tolerates(toleration, taint));
-    if taints.iter().any(|taint| !tolerations().any(|toleration| tolerates(toleration, taint))) {
+    let first = |taint: &Taint| tolerations().find(|toleration| tolerates(toleration, taint));
+    let Some(used) = taints.iter().map(first).collect::<Option<Vec<&Toleration>>>() else {
         return Stay::For(Duration::ZERO);
-    }
-    let seconds = tolerations().filter(used).filter_map(|toleration| toleration.toleration_seconds).min();
+    };
+    let seconds = used.iter().filter_map(|toleration| toleration.toleration_seconds).min();
     seconds.map_or(Stay::Forever, |seconds| Stay::For(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
 }
 

@@ -4,22 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coracle_core::time::whole_seconds;
-use coracle_core::{Happening, Request, Severity, World};
+use coracle_core::{Happening, Object, ObjectKey, Request, Severity, World};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::taints;
+use super::zones::{Pace, Zone, is_well};
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::pods;
 use crate::portion::since;
+use crate::watches::Watches;
 
 const CONTROLLER: &str = "node-controller";
 
 /// The namespace of the leases by which nodes say that they live.
 const LEASES: &str = "kube-node-lease";
+
+/// How long a node may take to say anything at all. Source: `--node-startup-grace-period`.
+const STARTUP_GRACE: Duration = Duration::from_secs(60);
 
 /// Conditions that nobody knows of a silent node.
 const UNKNOWN_WHEN_SILENT: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
@@ -31,7 +36,7 @@ pub struct NodeLifecycle {
 }
 
 impl NodeLifecycle {
-    /// Takes a node for lost when it has been silent for this long. Usual: 40 s.
+    /// Takes a node for lost when it has been silent for this long. Usual: 50 s. Source: `--node-monitor-grace-period`.
     #[must_use]
     pub const fn new(grace: Duration) -> Self {
         Self { grace }
@@ -40,7 +45,7 @@ impl NodeLifecycle {
 
 impl Default for NodeLifecycle {
     fn default() -> Self {
-        Self::new(Duration::from_secs(40))
+        Self::new(Duration::from_secs(50))
     }
 }
 
@@ -50,6 +55,8 @@ pub struct Observed {
     lease: Option<Arc<Lease>>,
     /// Pods that claim to be ready on a node that nobody hears of.
     ready_pods: Vec<Arc<Pod>>,
+    /// The node's surroundings, if it is not well.
+    zone: Option<Zone>,
 }
 
 impl Planner for NodeLifecycle {
@@ -60,31 +67,55 @@ impl Planner for NodeLifecycle {
         CONTROLLER
     }
 
+    /// When the last node that was well no longer is, those that were tainted before are not to be emptied either.
+    fn watches(&self, on: &mut Watches<Node>) {
+        on.changes::<Node>(|event, world| {
+            let well = |object: &Object| object.get::<Node>().is_some_and(is_well);
+            let lost = event.previous.as_deref().is_some_and(well) && (event.deleted || !well(&event.object));
+            let nodes = || world.list::<Node>();
+            if !lost || nodes().any(|node| is_well(&node)) {
+                return Vec::new();
+            }
+            nodes().map(|node| ObjectKey::of(&node.metadata)).collect()
+        });
+    }
+
     fn observe(&self, node: &Node, world: &World) -> Observed {
         let name = node.metadata.name.as_deref().unwrap_or("");
         let silent = ready(node).filter(|ready| ready.status == "Unknown");
         let pods = world.pods_on(name).filter(|_| silent.is_some()).filter_map(|pod| pod.shared::<Pod>());
         let ready_pods = pods.filter(|pod| silent.is_some_and(|silent| was_ready_before(pod, silent))).collect();
-        Observed { lease: world.get(LEASES, name), ready_pods }
+        let zone = (ready(node).is_some() && !is_well(node)).then(|| Zone::of(node, world));
+        Observed { lease: world.get(LEASES, name), ready_pods, zone }
     }
 
     fn plan(&self, node: &Node, observed: Observed, now: Timestamp) -> Plan {
         let mut plan = Plan::nothing();
         let heard = last_heard(node, observed.lease.as_deref());
         let silence = heard.map_or(Duration::ZERO, |heard| since(heard, now));
-        if silence > self.grace {
+        let grace = if ready(node).is_some() { self.grace } else { STARTUP_GRACE };
+        if silence > grace {
             if let Some(silenced) = silenced(node, now) {
-                let name = node.metadata.name.as_deref().unwrap_or("");
-                let note = format!("Node {name} status is now: NodeNotReady");
                 plan.then(Request::update_status(silenced));
-                plan.tell(Happening::new(CONTROLLER, node, Severity::Normal, "NodeNotReady", note));
+                if is_well(node) {
+                    let name = node.metadata.name.as_deref().unwrap_or("");
+                    let note = format!("Node {name} status is now: NodeNotReady");
+                    plan.tell(Happening::new(CONTROLLER, node, Severity::Normal, "NodeNotReady", note));
+                }
                 return plan;
             }
         } else {
-            plan.look_again(Some(self.grace - silence + Duration::from_millis(1)));
+            plan.look_again(Some(grace - silence + Duration::from_millis(1)));
         }
-        plan.together(taints::correction(node, now));
+        let pace = observed.zone.map_or(Pace::Now, |zone| zone.pace(now));
+        if pace == Pace::Nowhere || !taints::taints(node).any(taints::drives) {
+            plan.look_again(pace.ends());
+        }
+        plan.together(taints::correction(node, pace, now));
         plan.together(observed.ready_pods.iter().map(|pod| Request::update_status(unready(pod, now))));
+        for pod in &observed.ready_pods {
+            plan.tell(Happening::new(CONTROLLER, &**pod, Severity::Warning, "NodeNotReady", "Node is not ready"));
+        }
         plan
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Taint};
 
 use super::lifecycle::condition;
+use super::zones::Pace;
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -22,9 +23,13 @@ const BY_CONDITION: [(&str, &str, &str); 6] = [
     ("PIDPressure", "True", "node.kubernetes.io/pid-pressure"),
 ];
 
-/// Makes the taints of a node follow from its conditions; others stay. `None` if they already do.
-pub(super) fn correction(node: &Node, now: Timestamp) -> Option<Request> {
-    let wanted = wanted(node);
+/// Makes the taints of a node follow from its conditions; others stay. `None` if they already do. A node that already drives pods
+/// away goes on to, whatever the pace, unless none may.
+pub(super) fn correction(node: &Node, pace: Pace, now: Timestamp) -> Option<Request> {
+    let mut wanted = wanted(node);
+    if pace == Pace::Nowhere || pace != Pace::Now && !taints(node).any(drives) {
+        wanted.retain(|(_, effect)| *effect != "NoExecute");
+    }
     let present: Vec<_> = taints(node).filter(|taint| is_ours(taint)).map(key).collect();
     let missing: Vec<_> = wanted.iter().filter(|taint| !present.contains(taint)).copied().collect();
     if missing.is_empty() && present.iter().all(|taint| wanted.contains(taint)) {
@@ -61,9 +66,13 @@ fn is_ours(taint: &Taint) -> bool {
     let keys = || BY_CONDITION.iter().map(|(_, _, key)| *key).chain([UNSCHEDULABLE]);
     match taint.effect.as_str() {
         "NoSchedule" => keys().any(|key| key == taint.key),
-        "NoExecute" => [NOT_READY, UNREACHABLE].contains(&taint.key.as_str()),
-        _ => false,
+        _ => drives(taint),
     }
+}
+
+/// Whether it is one that drives pods away from a node in trouble.
+pub(super) fn drives(taint: &Taint) -> bool {
+    taint.effect == "NoExecute" && [NOT_READY, UNREACHABLE].contains(&taint.key.as_str())
 }
 
 fn key(taint: &Taint) -> (&str, &str) {

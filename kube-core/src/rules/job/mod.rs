@@ -8,7 +8,7 @@ use super::check::{items, text};
 use super::{Ruled, fill, pod_template, same};
 use crate::field::{Errors, Json, Path, format};
 use crate::selector::{Labels, label_selector_matches};
-use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::{Affinity, PodTemplateSpec};
 
 const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
@@ -50,7 +50,7 @@ impl Ruled for Job {
         let (Some(new_spec), Some(old_spec)) = (&self.spec, &old.spec) else { return };
         let path = Path::new("spec");
         validate_with_selector(new_spec, &path, errors);
-        validate_spec_update(new_spec, old_spec, has_not_started(old), &path, errors);
+        validate_spec_update(new_spec, old_spec, may_be_directed(old), &path, errors);
     }
 
     fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
@@ -262,10 +262,15 @@ fn validate_restart_policy(spec: &JobSpec, path: &Path, errors: &mut Errors) {
     }
 }
 
-/// Whether it waits, and always has.
-fn has_not_started(job: &Job) -> bool {
-    job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true))
-        && job.status.as_ref().is_none_or(|status| status.start_time.is_none())
+/// Whether it waits, and no pod of it works: it never started, or its controller says that it is suspended. Source: upstream's
+/// features MutableSchedulingDirectivesForSuspendedJobs, MutablePodResourcesForSuspendedJobs.
+fn may_be_directed(job: &Job) -> bool {
+    let rests = |status: &JobStatus| {
+        let mut conditions = status.conditions.iter().flatten();
+        let is_suspended = conditions.any(|condition| condition.type_ == "Suspended" && condition.status == "True");
+        status.active.unwrap_or(0) == 0 && (status.start_time.is_none() || is_suspended)
+    };
+    job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)) && job.status.as_ref().is_none_or(rests)
 }
 
 fn validate_spec_update(new: &JobSpec, old: &JobSpec, may_direct: bool, path: &Path, errors: &mut Errors) {
@@ -289,8 +294,7 @@ fn validate_spec_update(new: &JobSpec, old: &JobSpec, may_direct: bool, path: &P
     errors.immutable(&path.field("successPolicy"), &new.success_policy, &old.success_policy);
 }
 
-/// The old template with all that says where pods run, and with what, taken from the new one: a Job that has not started may
-/// change it.
+/// The old template with all that says where pods run, and with what, taken from the new one: a Job that rests may change it.
 fn with_directives_of(old: &PodTemplateSpec, new: &PodTemplateSpec) -> PodTemplateSpec {
     let mut template = old.clone();
     let new_metadata = new.metadata.clone().unwrap_or_default();
@@ -304,7 +308,8 @@ fn with_directives_of(old: &PodTemplateSpec, new: &PodTemplateSpec) -> PodTempla
         spec.node_selector = new.node_selector.clone();
         spec.tolerations = new.tolerations.clone();
         spec.scheduling_gates = new.scheduling_gates.clone();
-        for (container, new) in spec.containers.iter_mut().zip(&new.containers) {
+        let before = spec.init_containers.iter_mut().flatten().chain(&mut spec.containers);
+        for (container, new) in before.zip(items(&new.init_containers).iter().chain(&new.containers)) {
             container.resources = new.resources.clone();
         }
     }
@@ -324,4 +329,28 @@ fn container_names(template: &PodTemplateSpec) -> impl Iterator<Item = &str> {
     let spec = template.spec.iter();
     spec.flat_map(|spec| spec.containers.iter().chain(items(&spec.init_containers)))
         .map(|container| container.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::may_be_directed;
+
+    #[test]
+    fn a_job_may_be_directed_while_it_rests() {
+        let started = "2030-01-01T12:00:00Z";
+        let suspended = json!([{"type": "Suspended", "status": "True"}]);
+        for (suspend, status, may) in [
+            (true, json!({}), true),
+            (false, json!({}), false),
+            (true, json!({"startTime": started}), false),
+            (true, json!({"startTime": started, "conditions": suspended}), true),
+            (true, json!({"active": 1}), false),
+            (true, json!({"active": 1, "conditions": suspended}), false),
+        ] {
+            let job = json!({"spec": {"suspend": suspend, "template": {}}, "status": status});
+            assert_eq!(may_be_directed(&serde_json::from_value(job).unwrap()), may, "{suspend} {status}");
+        }
+    }
 }

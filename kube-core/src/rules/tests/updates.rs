@@ -139,6 +139,16 @@ fn workloads() {
             spec.completions: Invalid value: 4: field is immutable
         "#]],
     );
+    let directed = |cpu: &str| {
+        let container = |name: &str| format!("[{{name: {name}, image: i, resources: {{requests: {{cpu: {cpu}}}}}}}]");
+        format!(
+            "spec: {{suspend: true, manualSelector: true, selector: {{matchLabels: {{a: b}}}}, template: {{metadata: {{labels: {{a: b}}}}, \
+             spec: {{restartPolicy: Never, containers: {}, initContainers: {}}}}}}}",
+            container("c"),
+            container("first"),
+        )
+    };
+    check_update::<batch::Job>(&directed("1"), &directed("2"), expect![]);
 }
 
 #[test]
