@@ -77,7 +77,8 @@ impl Planner for PodGarbage {
         let node_exists = node.is_empty() || found.is_some();
         let out_of_service = found.is_some_and(|node| is_out_of_service(&node));
         let crowded = world.count(&GroupResource::of::<Pod>()) > self.terminated_max;
-        let excess = if crowded && pods::is_terminal(pod) && self.is_sample(pod) {
+        let stays = pods::is_terminal(pod) && pod.metadata.deletion_timestamp.is_none();
+        let excess = if crowded && stays && self.is_sample(pod) {
             oldest_ended(world, self.terminated_max)
         } else {
             Vec::new()

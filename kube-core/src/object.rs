@@ -22,7 +22,7 @@ impl ObjectKey {
     /// The key of a namespaced object, or of a cluster-scoped one when `namespace` is empty.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        if namespace.is_empty() { Self(name.into()) } else { Self(format!("{namespace}/{name}").into()) }
+        if namespace.is_empty() { Self(name.into()) } else { Self([namespace, "/", name].concat().into()) }
     }
 
     /// The key that metadata names.

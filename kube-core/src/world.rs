@@ -223,7 +223,7 @@ impl World {
             .filter_map(|object| object.shared())
     }
 
-    /// The object with a uid.
+    /// The object with a uid. Events are not found so: there are more of them than of all else, and they own nothing.
     #[must_use]
     pub fn by_uid(&self, uid: &str) -> Option<&Arc<Object>> {
         self.at(self.uids.get(uid)?)
@@ -270,7 +270,7 @@ impl World {
         if is_orphan(object) {
             self.orphans.entry(resource.clone()).or_default().insert(key.clone(), object.clone());
         }
-        if previous.is_none_or(|previous| !same_indexes(previous, object)) {
+        if is_known_by_uid(resource) && previous.is_none_or(|previous| !same_indexes(previous, object)) {
             self.uids.insert(object.uid().into(), ObjectRef { resource: resource.clone(), key: key.clone() });
         }
     }
@@ -290,7 +290,9 @@ impl World {
         if is_orphan(object) {
             remove_nested(&mut self.orphans, resource, key);
         }
-        self.uids.remove(object.uid());
+        if is_known_by_uid(resource) {
+            self.uids.remove(object.uid());
+        }
     }
 }
 
@@ -304,6 +306,10 @@ fn is_adoptable(resource: &GroupResource) -> bool {
 
 fn is_orphan(object: &Object) -> bool {
     is_adoptable(&object.kind().storage) && object.controller().is_none()
+}
+
+fn is_known_by_uid(resource: &GroupResource) -> bool {
+    resource.resource != *"events" || !resource.group.is_empty()
 }
 
 fn same_indexes(one: &Object, other: &Object) -> bool {

@@ -1,10 +1,10 @@
 //! A new object.
 
-use coracle_core::{AnyResource, Body, Effect, Revision, Status};
+use coracle_core::{AnyResource, Body, Effect, ObjectKey, Revision, Status};
 use coracle_store::Expect;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Call, Pipeline, Prepared, encode};
+use super::{Call, Overtaken, Pipeline, Prepared, encode};
 use crate::admission::Operation;
 use crate::certificates::request::{note_requester, validate};
 
@@ -51,20 +51,14 @@ impl Pipeline {
         self.refuse_escalation(call, None, &*value).await?;
         self.review(call, Operation::Create, None, Some(&*value)).await?;
         call.own(None, &mut *value, self.clock.now())?;
-        let name = value.metadata().name.clone().unwrap_or_default();
-        let mut taken = Status::already_exists(&call.kind.group_resource(), &name);
-        if generated {
-            let why = "the server was not able to generate a unique name for the object";
-            taken = Status::new(
-                coracle_core::Reason::AlreadyExists,
-                format!("{} \"{name}\" already exists, {why}", call.kind.group_resource()),
-            );
-        }
-        if call.world.object(&call.stored.storage, coracle_core::ObjectKey::of(value.metadata()).as_str()).is_some() {
-            return Err(taken);
+        let kind = call.kind.clone();
+        let overtaken = if generated { Overtaken::Collided(kind) } else { Overtaken::Taken(kind) };
+        let key = ObjectKey::of(value.metadata());
+        if call.world.object(&call.stored.storage, key.as_str()).is_some() {
+            return Err(overtaken.status(key.name()));
         }
         let stored = encode(&mut *value)?;
-        call.submit(value, stored, Expect::Absent, Effect::Created, Some(taken))
+        call.submit(value, stored, Expect::Absent, Effect::Created, Some(overtaken))
     }
 
     /// What the server alone decides: name, uid, time of birth. Says whether the name was generated.
@@ -87,7 +81,7 @@ impl Pipeline {
         // A taken suffix is drawn again at once; one taken by a concurrent writer is told to the client, as upstream does.
         for _ in 0..8 {
             let name = format!("{prefix}{}", self.entropy.suffix(SUFFIX_LENGTH));
-            let key = coracle_core::ObjectKey::new(metadata.namespace.as_deref().unwrap_or(""), &name);
+            let key = ObjectKey::new(metadata.namespace.as_deref().unwrap_or(""), &name);
             let free = call.world.object(&call.stored.storage, key.as_str()).is_none();
             metadata.name = Some(name);
             if free {

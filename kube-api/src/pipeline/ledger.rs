@@ -1,7 +1,6 @@
 //! Where versions become history: commits to the store, and the intake that turns the store's changes into the world.
 //!
-//! Whoever commits also takes in what is ready, on the spot, so a single-process cluster answers its writers without a task
-//! switch. A committed value waits in `handed` for its own change to come back, so that it is never decoded again; changes by
+//! Whoever commits also takes in what is ready, on the spot. A committed value waits in `handed` for its own change to come back, so that it is never decoded again; changes by
 //! other writers of the same store are decoded once, here.
 
 use std::collections::HashMap;
@@ -14,7 +13,10 @@ use coracle_core::{
     AnyResource, Event, Feed, GroupResource, Kind, Kinds, Object, ObjectKey, ObjectRef, Revision, World, custom,
 };
 use coracle_store::{At, Batch, Change, Changes, Expect, Key, KeyRange, Store, Write};
+use futures::FutureExt;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+use super::group::{self, Door};
 
 /// All objects are kept below this prefix: `/registry/<group or core>/<plural>/<namespace>/<name>`.
 pub const PREFIX: &str = "/registry/";
@@ -52,8 +54,11 @@ pub(crate) struct Draft {
     pub(crate) expect: Expect,
 }
 
+/// What came of a draft.
+pub(crate) type Outcome = Result<Arc<Object>, Refused>;
+
 /// Why a draft was not committed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Refused {
     /// The object was not as expected; this is what the store holds.
     Conflict { exists: bool },
@@ -66,6 +71,7 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     feed: Arc<Feed>,
     intake: Mutex<Intake>,
+    door: Door,
 }
 
 struct Intake {
@@ -107,7 +113,7 @@ impl Ledger {
         intake.fill(page);
         let feed = Arc::new(Feed::new(intake.world.clone()));
         let intake = Mutex::new(intake);
-        Ok(Self { store, feed, intake })
+        Ok(Self { store, feed, intake, door: Door::default() })
     }
 
     /// The world and its journals.
@@ -131,8 +137,22 @@ impl Ledger {
         self.feed.publish(intake.world.clone(), Vec::new());
     }
 
-    /// Commits drafts together, each standing alone. When this returns, the world has what was committed.
-    pub(crate) async fn commit(&self, drafts: Vec<Draft>) -> Vec<Result<Arc<Object>, Refused>> {
+    /// Commits drafts together with those of other writers who are ready now, each draft standing alone. When this returns,
+    /// the world has what was committed.
+    pub(crate) async fn commit(self: &Arc<Self>, drafts: Vec<Draft>) -> Vec<Outcome> {
+        let (commit, mine) = self.door.join(drafts, |drafts| {
+            let ledger = self.clone();
+            let commit = async move {
+                tokio::task::yield_now().await;
+                ledger.write(group::close(&drafts)).await.into()
+            };
+            commit.boxed()
+        });
+        let outcomes = commit.await;
+        outcomes.get(mine).map(<[Outcome]>::to_vec).unwrap_or_default()
+    }
+
+    async fn write(&self, drafts: Vec<Draft>) -> Vec<Outcome> {
         let mut writes = Vec::with_capacity(drafts.len());
         let mut awaited = Awaited { ledger: self, waits: Vec::with_capacity(drafts.len()) };
         {
@@ -179,7 +199,7 @@ impl Ledger {
         }
     }
 
-    async fn arrived(&self, wait: &Wait, revision: Revision) -> Result<Arc<Object>, Refused> {
+    async fn arrived(&self, wait: &Wait, revision: Revision) -> Outcome {
         if wait.slot.get().is_none() {
             self.feed.reached(revision).await;
         }
@@ -412,7 +432,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_handed_over_that_nobody_waits_for() {
         let store = Arc::new(Faulty::new(Memory::default(), 1));
-        let ledger = Ledger::open(store.clone(), Kinds::builtin()).await.unwrap();
+        let ledger = Arc::new(Ledger::open(store.clone(), Kinds::builtin()).await.unwrap());
         let kinds = Kinds::builtin();
         for faults in [
             Faults { fail_before: 1.0, ..Faults::default() },

@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `ledger` | commits, and the world that is read back from the store |
+//! | `group` | writers who are ready at the same moment share a commit |
 //! | `body` | JSON from outside becomes a value, or a refusal |
 //! | `create`, `update`, `patch`, `delete` | what each action makes of its object |
 //! | `answer` | what is answered and never kept: reviews and tokens; who may grant what |
@@ -20,6 +21,7 @@ mod body;
 mod create;
 mod custom;
 mod delete;
+mod group;
 mod ledger;
 mod ownership;
 mod patch;
@@ -33,11 +35,11 @@ use async_trait::async_trait;
 use coracle_core::rules::{self, Rules};
 use coracle_core::{
     Action, AnyResource, Clock, Edit, Effect, Entropy, Feed, Gateway, Happening, Kind, Object, ObjectKey, ObjectRef,
-    Options, Request, Response, Status, Target, User, World,
+    Options, Reason, Request, Response, Status, Target, User, World,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
-use self::ledger::{Draft, Refused};
+use self::ledger::{Draft, Outcome, Refused};
 pub use self::ledger::{Ledger, PREFIX, collection_prefix, place_of, store_key};
 use crate::admission::{Admission, Attributes, Hold, Notes, Operation};
 use crate::allocator::Allocator;
@@ -64,7 +66,7 @@ pub struct Settings {
 
 /// The one way in. Share it as an `Arc`; it is the cluster's [`Gateway`].
 pub struct Pipeline {
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     admission: Vec<Box<dyn Admission>>,
@@ -106,13 +108,37 @@ struct Call<'a> {
     is_outdated: bool,
 }
 
+/// What a writer hears if another one came first. Where there is no such answer, the request is prepared again.
+enum Overtaken {
+    /// The name of a new object of this kind is taken.
+    Taken(Arc<Kind>),
+    /// So is the name that was made up here.
+    Collided(Arc<Kind>),
+    /// The version that was to be replaced is no longer the newest.
+    Stale(Arc<Kind>),
+}
+
+impl Overtaken {
+    fn status(&self, name: &str) -> Status {
+        match self {
+            Self::Taken(kind) => Status::already_exists(&kind.group_resource(), name),
+            Self::Collided(kind) => {
+                let why = "the server was not able to generate a unique name for the object";
+                let resource = kind.group_resource();
+                Status::new(Reason::AlreadyExists, format!("{resource} \"{name}\" already exists, {why}"))
+            }
+            Self::Stale(kind) => Status::stale(&kind.group_resource(), name),
+        }
+    }
+}
+
 /// What preparing a request came to.
 enum Prepared {
     /// Nothing has to be committed.
     Done(Response),
-    /// A draft to commit, what it is, and what to say if another writer came first; `None` to prepare it again. What is held
+    /// A draft to commit, what it is, and what to say if another writer comes first. What is held
     /// is dropped when the draft is in the world, or refused.
-    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, taken: Option<Status>, held: Vec<Hold> },
+    Draft { draft: Draft, effect: Effect, warnings: Vec<String>, overtaken: Option<Overtaken>, held: Vec<Hold> },
 }
 
 impl Pipeline {
@@ -123,7 +149,7 @@ impl Pipeline {
         let auth = Auth::new(ledger.feed().clone());
         let (allocator, recorder) = (Allocator::default(), Recorder::default());
         let outbound = Arc::new(Network::new(ledger.feed().clone(), clock.clone()));
-        Self { ledger, clock, entropy, admission, allocator, recorder, auth, outbound }
+        Self { ledger: Arc::new(ledger), clock, entropy, admission, allocator, recorder, auth, outbound }
     }
 
     /// With another way to webhooks than the network.
@@ -170,11 +196,11 @@ impl Pipeline {
         for _ in 0..ATTEMPTS_MAX {
             match self.prepare(&mut request, admitted).await? {
                 Prepared::Done(response) => return Ok(response),
-                Prepared::Draft { draft, effect, warnings, taken, held } => {
+                Prepared::Draft { draft, effect, warnings, overtaken, held } => {
                     let place = draft.place.clone();
                     let result = self.ledger.commit(vec![draft]).await.pop();
                     drop(held);
-                    match self.finish(&place, result, effect, warnings, taken) {
+                    match self.finish(&place, result, effect, warnings, overtaken) {
                         Some(answer) => return answer,
                         None => continue,
                     }
@@ -188,18 +214,18 @@ impl Pipeline {
     fn finish(
         &self,
         place: &ObjectRef,
-        result: Option<Result<Arc<Object>, Refused>>,
+        result: Option<Outcome>,
         effect: Effect,
         warnings: Vec<String>,
-        taken: Option<Status>,
+        overtaken: Option<Overtaken>,
     ) -> Option<Result<Response, Status>> {
         match result {
             Some(Ok(object)) => {
                 self.allocator.committed(&object, effect);
                 Some(Ok(Response { object: Some(object), objects: Vec::new(), effect, warnings }))
             }
-            Some(Err(Refused::Conflict { exists })) => match taken {
-                Some(status) => Some(Err(status)),
+            Some(Err(Refused::Conflict { exists })) => match overtaken {
+                Some(overtaken) => Some(Err(overtaken.status(place.key.name()))),
                 None if !exists && effect != Effect::Created => {
                     Some(Err(Status::not_found(&place.resource, place.key.name())))
                 }
@@ -220,9 +246,9 @@ impl Pipeline {
         call.remark();
         let prepared = prepared?;
         match prepared {
-            Prepared::Draft { draft, effect, warnings, taken, held } if is_converted => {
+            Prepared::Draft { draft, effect, warnings, overtaken, held } if is_converted => {
                 let draft = self.keep_in_version(&call, draft, kept).await?;
-                Ok(Prepared::Draft { draft, effect, warnings, taken, held })
+                Ok(Prepared::Draft { draft, effect, warnings, overtaken, held })
             }
             prepared => Ok(prepared),
         }
@@ -260,7 +286,7 @@ impl Pipeline {
         let stored = kinds.storage(&kind.storage).cloned().ok_or_else(Status::no_such_path)?;
         if !kind.is_stored() && !is_review(&kind) {
             let what = format!("{} is not implemented by this server", kind.group_resource());
-            return Err(Status::new(coracle_core::Reason::MethodNotAllowed, what));
+            return Err(Status::new(Reason::MethodNotAllowed, what));
         }
         if !target.subresource.is_empty() && kind.subresource(&target.subresource).is_none() {
             return Err(Status::no_such_path());
@@ -398,9 +424,9 @@ impl Call<'_> {
         Prepared::Done(Response { object: Some(object), objects: Vec::new(), effect, warnings })
     }
 
-    fn draft(&mut self, draft: Draft, effect: Effect, taken: Option<Status>) -> Prepared {
+    fn draft(&mut self, draft: Draft, effect: Effect, overtaken: Option<Overtaken>) -> Prepared {
         let held = self.notes.take_holds();
-        Prepared::Draft { draft, effect, warnings: self.take_warnings(), taken, held }
+        Prepared::Draft { draft, effect, warnings: self.take_warnings(), overtaken, held }
     }
 
     /// Tells those who listen what has not gone into an answer.
@@ -425,7 +451,7 @@ impl Call<'_> {
         stored: bytes::Bytes,
         expect: coracle_store::Expect,
         effect: Effect,
-        taken: Option<Status>,
+        overtaken: Option<Overtaken>,
     ) -> Result<Prepared, Status> {
         if self.options.dry_run {
             if let coracle_store::Expect::Revision(revision) = expect {
@@ -436,7 +462,7 @@ impl Call<'_> {
         }
         let place = ObjectRef { resource: self.stored.storage.clone(), key: ObjectKey::of(value.metadata()) };
         let draft = Draft { place, kind: self.stored.clone(), version: Some((value, stored)), expect };
-        Ok(self.draft(draft, effect, taken))
+        Ok(self.draft(draft, effect, overtaken))
     }
 }
 
@@ -491,8 +517,8 @@ impl Pipeline {
             }
             answers.push(match self.prepare(request, false).await {
                 Ok(Prepared::Done(response)) => Some(Ok(response)),
-                Ok(Prepared::Draft { draft, effect, warnings, taken, mut held }) => {
-                    waiting.push((index, draft.place.clone(), effect, warnings, taken));
+                Ok(Prepared::Draft { draft, effect, warnings, overtaken, mut held }) => {
+                    waiting.push((index, draft.place.clone(), effect, warnings, overtaken));
                     drafts.push(draft);
                     holds.append(&mut held);
                     None
@@ -502,9 +528,9 @@ impl Pipeline {
         }
         let results = self.ledger.commit(drafts).await;
         drop(holds);
-        for ((index, place, effect, warnings, taken), result) in waiting.into_iter().zip(results) {
+        for ((index, place, effect, warnings, overtaken), result) in waiting.into_iter().zip(results) {
             if let Some(answer) = answers.get_mut(index) {
-                *answer = self.finish(&place, Some(result), effect, warnings, taken);
+                *answer = self.finish(&place, Some(result), effect, warnings, overtaken);
             }
         }
         let mut all = Vec::with_capacity(answers.len());

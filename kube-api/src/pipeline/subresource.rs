@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 
 use serde_json::{Value, json};
 
-use super::{Call, Pipeline, Prepared, encode};
+use super::{Call, Overtaken, Pipeline, Prepared, encode};
 use crate::admission::Operation;
 
 /// Puts back everything but the part of the object that a subresource is about.
@@ -188,8 +188,7 @@ impl Pipeline {
     pub(super) async fn update_scale(&self, call: &mut Call<'_>, body: &Body) -> Result<Prepared, Status> {
         let existing = call.existing()?;
         let wanted: Scale = order(body)?;
-        let stale = super::create::revision_of(&wanted.metadata)
-            .map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
+        let stale = super::create::revision_of(&wanted.metadata).map(|_| Overtaken::Stale(call.kind.clone()));
         self.set_scale(call, &existing, wanted, stale).await
     }
 
@@ -226,7 +225,7 @@ impl Pipeline {
         call: &mut Call<'_>,
         existing: &Arc<Object>,
         mut wanted: Scale,
-        stale: Option<Status>,
+        stale: Option<Overtaken>,
     ) -> Result<Prepared, Status> {
         self.admit_scale(call, existing, &mut wanted).await?;
         let replicas = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::create::{check_place, revision_of};
 use super::ledger::Draft;
-use super::{Call, Pipeline, Prepared, encode};
+use super::{Call, Overtaken, Pipeline, Prepared, encode};
 use crate::admission::Operation;
 
 impl Pipeline {
@@ -27,8 +27,7 @@ impl Pipeline {
             errors.invalid(&Path::new("metadata").field("resourceVersion"), 0, "must be specified for an update");
             call.refuse_invalid(errors, value.metadata())?;
         }
-        let stale =
-            revision_of(value.metadata()).map(|_| Status::stale(&call.kind.group_resource(), &call.target.name));
+        let stale = revision_of(value.metadata()).map(|_| Overtaken::Stale(call.kind.clone()));
         check_version(call, value.metadata(), &existing)?;
         self.update(call, &existing, value, stale).await
     }
@@ -40,7 +39,7 @@ impl Pipeline {
         call: &mut Call<'_>,
         existing: &Arc<Object>,
         mut value: Box<dyn AnyResource>,
-        stale: Option<Status>,
+        stale: Option<Overtaken>,
     ) -> Result<Prepared, Status> {
         check_place(call, value.metadata_mut())?;
         keep_system_fields(value.metadata_mut(), existing.metadata());
@@ -62,7 +61,7 @@ impl Pipeline {
     }
 
     /// The object goes for good.
-    pub(super) fn remove(&self, call: &mut Call<'_>, existing: &Arc<Object>, stale: Option<Status>) -> Prepared {
+    pub(super) fn remove(&self, call: &mut Call<'_>, existing: &Arc<Object>, stale: Option<Overtaken>) -> Prepared {
         if call.options.dry_run {
             return call.done(existing.clone(), Effect::Deleted);
         }
