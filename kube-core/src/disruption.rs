@@ -136,7 +136,8 @@ mod tests {
     /// What an eviction is told, with its cause and when to come again; or what is left of the budget.
     #[track_caller]
     fn check(status: &str, expected: &str) {
-        let yaml = format!("{{metadata: {{name: keep, generation: 1}}, status: {{observedGeneration: 1, {status}}}}}");
+        let yaml = format!("{{metadata: {{name: keep, generation: 1}}, status: {{{status}}}}}");
+        let yaml = yaml.replace("disruptions", "observedGeneration: 1, disruptions");
         let mut budget: PodDisruptionBudget = serde_saphyr::from_str(&yaml).unwrap();
         let said = match spend(&mut budget, "a", &Time(jiff::Timestamp::UNIX_EPOCH)) {
             Ok(()) => {
