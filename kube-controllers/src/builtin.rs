@@ -21,7 +21,7 @@ use crate::horizontal_pod_autoscaler::HorizontalPodAutoscalers;
 use crate::job::{Jobs, UncountedPods};
 use crate::namespace::Namespaces;
 use crate::node::{NodeLifecycle, TaintEviction};
-use crate::persistent_volume::{ClaimBinding, VolumeBinding};
+use crate::persistent_volume::{ClaimBinding, EphemeralVolumes, VolumeBinding};
 use crate::pod_garbage::PodGarbage;
 use crate::policy_types::PolicyTypes;
 use crate::replica_set::Replicas;
@@ -82,6 +82,7 @@ pub fn builtin(options: Options) -> Vec<Box<dyn ErasedController>> {
         erase(ResourceQuotas),
         erase(ClaimBinding),
         erase(VolumeBinding),
+        erase(EphemeralVolumes),
         erase(ClaimProtection),
         erase(VolumeProtection),
         erase(ClusterRoleAggregation),

@@ -1,6 +1,7 @@
 //! Claims and volumes that are to be deleted go when nobody uses them. Source: `pkg/controller/volume/pvcprotection`,
 //! `pkg/controller/volume/pvprotection`.
 
+use coracle_core::volume::claims_of;
 use coracle_core::{ObjectKey, ObjectRef, Request, Resource, World};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -29,7 +30,7 @@ impl Planner for ClaimProtection {
     fn watches(&self, on: &mut Watches<PersistentVolumeClaim>) {
         on.map::<Pod>(|pod, _| {
             let namespace = pod.metadata.namespace.as_deref().unwrap_or("");
-            claims(pod).map(|claim| ObjectKey::new(namespace, &claim)).collect()
+            claims_of(pod).map(|(claim, _)| ObjectKey::new(namespace, &claim)).collect()
         });
     }
 
@@ -38,7 +39,7 @@ impl Planner for ClaimProtection {
         let name = claim.metadata.name.as_deref().unwrap_or("");
         let mut pods = world.list_in::<Pod>(claim.metadata.namespace.as_deref().unwrap_or(""));
         is_held(&claim.metadata, "kubernetes.io/pvc-protection")
-            && pods.any(|pod| is_running(&pod) && claims(&pod).any(|used| used == name))
+            && pods.any(|pod| is_running(&pod) && claims_of(&pod).any(|(used, _)| used == name))
     }
 
     fn plan(&self, claim: &PersistentVolumeClaim, used: bool, _now: Timestamp) -> Plan {
@@ -60,16 +61,6 @@ impl Planner for VolumeProtection {
         let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref());
         let_go(volume, "kubernetes.io/pv-protection", phase == Some("Bound"))
     }
-}
-
-/// The claims that a pod names, or that are made for it.
-fn claims(pod: &Pod) -> impl Iterator<Item = String> {
-    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    volumes.filter_map(|volume| {
-        let named = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone());
-        let pod = pod.metadata.name.as_deref().unwrap_or("");
-        named.or_else(|| volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", volume.name)))
-    })
 }
 
 fn is_running(pod: &Pod) -> bool {

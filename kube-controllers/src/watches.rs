@@ -7,11 +7,14 @@ use std::marker::PhantomData;
 use coracle_core::object::controller_of;
 use coracle_core::{Event, GroupResource, ObjectKey, Resource, World};
 
+type Concerns = Box<dyn Fn(&Event) -> bool + Send + Sync>;
 type Wake = Box<dyn Fn(&Event, &World) -> Vec<ObjectKey> + Send + Sync>;
 
-/// Which changes of other objects wake which objects of kind `K`. Changes of a `K` always wake that `K`.
+/// Which changes of other objects wake which objects of kind `K`. Changes of a `K` wake that `K`, too.
 pub struct Watches<K> {
     wakes: BTreeMap<Option<GroupResource>, Vec<Wake>>,
+    /// Which changes of a `K` itself matter; `None` if all do.
+    own: Option<Concerns>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -19,7 +22,13 @@ impl<K: Resource> Watches<K> {
     /// Nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { wakes: BTreeMap::new(), kind: PhantomData }
+        Self { wakes: BTreeMap::new(), own: None, kind: PhantomData }
+    }
+
+    /// Only these changes of a `K` wake that `K`: for controllers of a busy kind that have to do with few of its objects.
+    pub fn only(&mut self, concerns: impl Fn(&Event) -> bool + Send + Sync + 'static) -> &mut Self {
+        self.own = Some(Box::new(concerns));
+        self
     }
 
     /// Objects of type `D` that a `K` controls (an owner reference with `controller: true`) wake that `K`. A change of the
@@ -72,7 +81,8 @@ impl<K: Resource> Watches<K> {
     /// The keys that a change wakes, with repetitions.
     pub fn keys(&self, event: &Event, world: &World, out: &mut Vec<ObjectKey>) {
         let collection = &event.object.kind().storage;
-        if *collection == GroupResource::of::<K>() {
+        let concerns = || self.own.as_ref().is_none_or(|concerns| concerns(event));
+        if *collection == GroupResource::of::<K>() && concerns() {
             out.push(event.object.key());
         }
         let own = self.wakes.get(&Some(collection.clone())).into_iter().flatten();

@@ -10,6 +10,7 @@
 //! | [`quantity`], [`selector`], [`field`], [`rules`] | the vocabulary of specs; defaults and validation per kind |
 //! | [`scale`](mod@scale), [`metrics`] | how many replicas any object wants and has; what is measured of them |
 //! | [`rbac`], [`quota`], [`limits`], [`pod_security`] | who may do what, how much of it, and what pods may ask for |
+//! | [`disruption`] | what an eviction costs the budgets of its pod |
 //! | [`placement`], [`volume`], [`schedule`] | which nodes a pod accepts and bears; which volumes a claim does; when a CronJob is due |
 //! | [`custom`] | kinds that are defined while the cluster runs: their schemas and the rules of definitions |
 //! | [`cel`] | expressions, type-checked and metered |
@@ -20,6 +21,7 @@ pub mod apply;
 pub mod cel;
 pub mod convert;
 pub mod custom;
+pub mod disruption;
 pub mod event;
 pub mod feed;
 pub mod field;

@@ -1,8 +1,9 @@
 //! Which volumes a claim accepts, and which nodes a volume is for. Asked by whoever binds claims and by the scheduler.
 //! Source: `component-helpers/storage/volume`.
 
-use k8s_openapi::api::core::v1::{Node, ObjectReference, PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod, Volume};
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::placement;
 use crate::quantity::{Quantity, QuantityText};
@@ -46,6 +47,37 @@ pub fn class_of(claim: &PersistentVolumeClaim) -> &str {
 #[must_use]
 pub fn volume_of(claim: &PersistentVolumeClaim) -> &str {
     claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).unwrap_or("")
+}
+
+/// The claim of a pod's volume: the one it names, or the one that is made for it. Source: `ephemeral.VolumeClaimName`.
+#[must_use]
+pub fn claim_name(pod: &Pod, volume: &Volume) -> Option<String> {
+    let named = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone());
+    let pod = pod.metadata.name.as_deref().unwrap_or("");
+    named.or_else(|| volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", volume.name)))
+}
+
+/// The claims that a pod names, or that are made for it, and whether they are made for it.
+pub fn claims_of(pod: &Pod) -> impl Iterator<Item = (String, bool)> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    volumes.filter_map(|volume| Some((claim_name(pod, volume)?, volume.ephemeral.is_some())))
+}
+
+/// Whether a claim of the name that a pod's ephemeral volume asks for is really the pod's.
+///
+/// # Errors
+/// That it is not, in upstream's words. Source: `ephemeral.VolumeIsForPod`.
+pub fn is_made_for(claim: &PersistentVolumeClaim, pod: &Pod) -> Result<(), String> {
+    let owner = crate::object::controller_of(&claim.metadata);
+    if owner.is_some_and(|owner| Some(&owner.uid) == pod.metadata.uid.as_ref()) {
+        return Ok(());
+    }
+    let place = |metadata: &ObjectMeta| {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        format!("{}/{}", text(&metadata.namespace), text(&metadata.name))
+    };
+    let (claim, pod) = (place(&claim.metadata), place(&pod.metadata));
+    Err(format!("PVC {claim} was not created for pod {pod} (pod is not owner)"))
 }
 
 /// The claim that a volume is for.
@@ -93,15 +125,25 @@ pub fn satisfies(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Re
     if class_of_volume(volume) != class_of(claim) {
         return Err("storageClassName does not match");
     }
-    if mode(volume.spec.as_ref().and_then(|spec| spec.volume_mode.as_deref()))
-        != mode(claim.spec.as_ref().and_then(|spec| spec.volume_mode.as_deref()))
-    {
+    let offered = volume.spec.as_ref().and_then(|spec| spec.volume_attributes_class_name.as_deref());
+    let asked = claim.spec.as_ref().and_then(|spec| spec.volume_attributes_class_name.as_deref());
+    if offered.unwrap_or("") != asked.unwrap_or("") {
+        return Err("volumeAttributesClassName does not match");
+    }
+    if !is_of_mode(volume, claim) {
         return Err("incompatible volumeMode");
     }
     if !offers_access(volume, claim) {
         return Err("incompatible accessMode");
     }
     Ok(())
+}
+
+/// Whether a volume is a file system or a device as a claim asks. Source: `CheckVolumeModeMismatches`.
+#[must_use]
+pub fn is_of_mode(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
+    let offered = volume.spec.as_ref().and_then(|spec| spec.volume_mode.as_deref());
+    mode(offered) == mode(claim.spec.as_ref().and_then(|spec| spec.volume_mode.as_deref()))
 }
 
 /// The volume that is best for a claim: one that is already for it, else the smallest that will do, on `node` if one is

@@ -55,6 +55,13 @@ pub trait Runtime: Send + Sync + 'static {
     /// Forgets an ended container and its logs. Forgetting what is unknown is no error; one that still runs is one.
     async fn remove_container(&self, id: &ContainerId) -> Result<(), RuntimeError>;
 
+    /// Gives back what a sandbox holds in which nothing runs any more: its addresses. Its containers are still listed, and
+    /// their logs can be read. Releasing what is unknown, or twice, is no error. By default there is nothing to give back.
+    async fn release_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        let _unused = id;
+        Ok(())
+    }
+
     /// Kills what is left in a sandbox and forgets it, with all its containers, files and logs. Forgetting what is
     /// unknown is no error.
     async fn remove_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError>;
@@ -176,7 +183,7 @@ pub struct SandboxStatus {
     pub uid: Arc<str>,
     /// Which sandbox of the pod it is.
     pub attempt: u32,
-    /// Its addresses, the main one first. A process runtime answers the host's loopback address.
+    /// Its addresses, the main one first; none once it was released.
     pub addresses: Vec<IpAddr>,
     /// Its containers, the newest run of each name and older ones that were not removed.
     pub containers: Vec<ContainerStatus>,

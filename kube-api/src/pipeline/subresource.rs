@@ -4,8 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use coracle_core::{
-    AnyResource, Body, Effect, GroupResource, Object, Patch, Reason, Request, Response, Status, Target, patch, scale,
-    selector::Selector,
+    AnyResource, Body, Effect, GroupResource, Object, Patch, Request, Response, Status, Target, disruption, patch,
+    scale,
 };
 use coracle_store::Expect;
 use k8s_openapi::Resource as _;
@@ -100,28 +100,44 @@ impl Pipeline {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
         self.review(call, Operation::Create, Some(&existing), Some(&eviction)).await?;
-        let harmless =
-            existing.is_terminating() || is_over(&pod) || self.spend_budget(call, &pod).await? == Spent::Nothing;
-        if !existing.is_terminating() {
+        let mut options = eviction.delete_options.unwrap_or_default();
+        let mut how = call.options.clone();
+        how.dry_run |= options.dry_run.as_ref().is_some_and(|values| !values.is_empty());
+        let free = existing.is_terminating() || is_over(&pod);
+        let spent = if free {
+            Spent::Nothing("of the pod".to_owned())
+        } else {
+            self.spend_budget(call, &pod, how.dry_run).await?
+        };
+        // Marking makes a new version; who asked for the one that is there means that one.
+        let now = existing.revision().to_string();
+        let asked = options.preconditions.as_mut().and_then(|asked| asked.resource_version.take_if(|it| *it == now));
+        let outdated = options.preconditions.as_ref().is_some_and(|asked| asked.resource_version.is_some());
+        if !existing.is_terminating() && !outdated {
             // Who is let go because it is not ready may not have become ready meanwhile.
-            let version = pod.metadata.resource_version.clone().filter(|_| harmless && !is_terminal(&pod));
-            self.mark_evicted(call, version).await?;
+            let version = pod.metadata.resource_version.clone();
+            let spared = match spent {
+                Spent::Nothing(budget) if !is_terminal(&pod) => Some(disruption::still_processed(&budget)),
+                _ => asked.map(|_| Status::stale(&call.kind.group_resource(), &call.target.name)),
+            };
+            self.mark_evicted(call, version.zip(spared), how.dry_run).await?;
         }
-        let options = eviction.delete_options.unwrap_or_default();
         let mut delete = Request::delete_object(&existing, options);
-        delete.options = call.options.clone();
+        delete.options = how;
         // The order was admitted; the deletion is only how it is carried out.
         let response = Box::pin(self.run_one(delete, true)).await?;
         let warnings = call.take_warnings();
         Ok(Prepared::Done(Response { effect: Effect::Created, warnings, ..response }))
     }
 
-    /// Says in the pod's status why it goes. Source: `addConditionAndDeletePod`.
-    async fn mark_evicted(&self, call: &Call<'_>, version: Option<String>) -> Result<(), Status> {
+    /// Says in the pod's status why it goes; if it must be of `only` one version, others are refused so. Source: `addConditionAndDeletePod`.
+    async fn mark_evicted(&self, call: &Call<'_>, only: Option<(String, Status)>, dry_run: bool) -> Result<(), Status> {
         let now = self.clock.time();
         let edit = move |pod: &mut Pod| {
-            if version.is_some() && pod.metadata.resource_version != version {
-                return Err(too_many_requests("of the pod", "is still being processed by the server."));
+            if let Some((version, refusal)) = &only
+                && pod.metadata.resource_version.as_ref() != Some(version)
+            {
+                return Err(refusal.clone());
             }
             let generation = pod.metadata.generation;
             let conditions = pod.status.get_or_insert_default().conditions.get_or_insert_default();
@@ -139,16 +155,16 @@ impl Pipeline {
         };
         let target = Target::named::<Pod>(&call.target.namespace, &call.target.name).below("status");
         let mut request = Request::edit(target, edit);
-        request.options.dry_run = call.options.dry_run;
+        request.options.dry_run = dry_run;
         Box::pin(self.run_one(request, true)).await.map(drop)
     }
 
     /// Takes one disruption from the pod's budget, if it has one and the pod counts for it.
-    async fn spend_budget(&self, call: &Call<'_>, pod: &Pod) -> Result<Spent, Status> {
+    async fn spend_budget(&self, call: &Call<'_>, pod: &Pod, dry_run: bool) -> Result<Spent, Status> {
         let budgets: Vec<_> = call
             .world
             .list_in::<PodDisruptionBudget>(&call.target.namespace)
-            .filter(|budget| covers(budget, pod))
+            .filter(|budget| disruption::covers(budget, pod))
             .collect();
         let budget = match budgets.as_slice() {
             [] => return Ok(Spent::Free),
@@ -159,32 +175,13 @@ impl Pipeline {
                 return Err(Status::internal(why));
             }
         };
-        if !is_ready(pod) && spares_unhealthy(budget) {
-            return Ok(Spent::Nothing);
+        if disruption::spares(budget, pod) {
+            return Ok(Spent::Nothing(budget.metadata.name.clone().unwrap_or_default()));
         }
         let (pod, now) = (call.target.name.clone().into_owned(), self.clock.time());
-        let edit = move |budget: &mut PodDisruptionBudget| {
-            let name = budget.metadata.name.clone().unwrap_or_default();
-            let observed = budget.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(0);
-            if observed < budget.metadata.generation.unwrap_or(0) {
-                return Err(too_many_requests(&name, "is still being processed by the server."));
-            }
-            let status = budget.status.get_or_insert_default();
-            let allowed = status.disruptions_allowed.unwrap_or(0);
-            if allowed <= 0 {
-                let needs = format!(
-                    "needs {} healthy pods and has {} currently",
-                    status.desired_healthy.unwrap_or(0),
-                    status.current_healthy.unwrap_or(0)
-                );
-                return Err(too_many_requests(&name, &needs));
-            }
-            status.disruptions_allowed = Some(allowed - 1);
-            status.disrupted_pods.get_or_insert_default().insert(pod.clone(), now.clone());
-            Ok(())
-        };
+        let edit = move |budget: &mut PodDisruptionBudget| disruption::spend(budget, &pod, &now);
         let mut request = Request::edit(Target::of(&**budget).below("status"), edit);
-        request.options.dry_run = call.options.dry_run;
+        request.options.dry_run = dry_run;
         Box::pin(self.run(request)).await.map(|_| Spent::One)
     }
 
@@ -363,12 +360,12 @@ fn check_binding(call: &Call<'_>, binding: &Binding, pod: &Pod) -> Result<(), St
 }
 
 /// What an eviction costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Spent {
     /// The pod has no budget.
     Free,
-    /// The pod has a budget and does not count for it.
-    Nothing,
+    /// The pod does not count for its budget, which has this name.
+    Nothing(String),
     /// One disruption.
     One,
 }
@@ -384,36 +381,4 @@ fn is_terminal(pod: &Pod) -> bool {
 /// Whether the pod can go without asking its budget. Source: `canIgnorePDB`.
 fn is_over(pod: &Pod) -> bool {
     is_terminal(pod) || phase(pod) == "Pending"
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-/// Whether pods that are not ready may go freely: always if the budget says so, else while enough others are healthy.
-/// Source: policy/v1 PodDisruptionBudgetSpec.unhealthyPodEvictionPolicy.
-fn spares_unhealthy(budget: &PodDisruptionBudget) -> bool {
-    let policy = budget.spec.as_ref().and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref());
-    let status = budget.status.as_ref();
-    let count = |count: Option<i32>| count.unwrap_or(0);
-    let healthy = count(status.and_then(|status| status.current_healthy));
-    let desired = count(status.and_then(|status| status.desired_healthy));
-    policy == Some("AlwaysAllow") || (healthy >= desired && desired > 0)
-}
-
-fn covers(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
-    let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-    Selector::from_label_selector(selector)
-        .is_ok_and(|selector| selector.matches_optional(pod.metadata.labels.as_ref()))
-}
-
-fn too_many_requests(budget: &str, why: &str) -> Status {
-    let cause = StatusCause {
-        field: None,
-        message: Some(format!("The disruption budget {budget} {why}")),
-        reason: Some("DisruptionBudget".to_owned()),
-    };
-    let text = "Cannot evict pod as it would violate the pod's disruption budget.";
-    Status::new(Reason::TooManyRequests, text).with_causes(vec![cause])
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use coracle_core::disruption::set_allowed;
 use coracle_core::object::controller_of;
 use coracle_core::selector::Selector;
 use coracle_core::time::whole_seconds;
@@ -11,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::plan::Plan;
@@ -173,7 +174,7 @@ fn status(budget: &PodDisruptionBudget, pods: &[Arc<Pod>], scale: i32, now: Time
         observed_generation: budget.metadata.generation,
         conditions: before.conditions,
     };
-    set_condition(&mut after, holds, reason, "", budget.metadata.generation, now);
+    set_allowed(&mut after, (holds, reason, ""), budget.metadata.generation, &whole_seconds(now));
     after
 }
 
@@ -227,31 +228,8 @@ fn failed(budget: &PodDisruptionBudget, why: &str, now: Timestamp) -> PodDisrupt
     let mut after = budget.status.clone().unwrap_or_default();
     after.disruptions_allowed = Some(0);
     let generation = after.observed_generation;
-    set_condition(&mut after, "False", "SyncFailed", why, generation, now);
+    set_allowed(&mut after, ("False", "SyncFailed", why), generation, &whole_seconds(now));
     after
-}
-
-fn set_condition(
-    status: &mut PodDisruptionBudgetStatus,
-    holds: &str,
-    reason: &str,
-    message: &str,
-    generation: Option<i64>,
-    now: Timestamp,
-) {
-    const KIND: &str = "DisruptionAllowed";
-    let conditions = status.conditions.get_or_insert_default();
-    let known = conditions.iter().find(|condition| condition.type_ == KIND && condition.status == holds);
-    let last_transition_time = known.map_or_else(|| whole_seconds(now), |known| known.last_transition_time.clone());
-    conditions.retain(|condition| condition.type_ != KIND);
-    conditions.push(Condition {
-        type_: KIND.to_owned(),
-        status: holds.to_owned(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        observed_generation: generation,
-        last_transition_time,
-    });
 }
 
 /// The budgets that a change of a pod concerns: those that select it, if it became healthy or not, came or went.

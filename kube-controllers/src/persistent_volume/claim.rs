@@ -5,17 +5,18 @@ use std::sync::Arc;
 use coracle_core::event::reference_to;
 use coracle_core::request::Target;
 use coracle_core::volume::{
-    self, BIND_COMPLETED, BOUND_BY_CONTROLLER, NO_PROVISIONER, PROVISIONER, best, claim_of, class_of, is_for,
-    selected_node, volume_of, waits_for_consumer,
+    self, BIND_COMPLETED, BOUND_BY_CONTROLLER, PROVISIONER, best, claim_of, claims_of, class_of, is_for, selected_node,
+    volume_of, waits_for_consumer,
 };
 use coracle_core::{GroupResource, Happening, ObjectKey, Request, Resource, Severity, Status, World};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::{CONTROLLER, annotate, claim_phase, edit, set_volume_phase, volume_phase};
 use crate::plan::Plan;
 use crate::planner::Planner;
+use crate::pods;
 use crate::watches::Watches;
 
 /// Binds claims to volumes.
@@ -32,6 +33,8 @@ pub struct Observed {
     class: Option<Arc<StorageClass>>,
     /// Waits for the node of its first pod.
     waits: bool,
+    /// The pods that wait with it for a node.
+    pods: Vec<String>,
 }
 
 impl Planner for ClaimBinding {
@@ -53,6 +56,13 @@ impl Planner for ClaimBinding {
                 named.is_empty() || Some(named) == volume.metadata.name.as_deref()
             }),
         });
+        on.map::<Pod>(|pod, world| {
+            let namespace = pod.metadata.namespace.as_deref().unwrap_or("");
+            let open = claims_of(pod).filter(|(claim, _)| {
+                world.get::<PersistentVolumeClaim>(namespace, claim).is_some_and(|claim| !volume::is_bound(&claim))
+            });
+            open.map(|(claim, _)| ObjectKey::new(namespace, &claim)).collect()
+        });
         on.map::<StorageClass>(|class, world| {
             unbound(world, |claim| Some(class_of(claim)) == class.metadata.name.as_deref())
         });
@@ -63,7 +73,8 @@ impl Planner for ClaimBinding {
         let named = Some(volume_of(claim)).filter(|name| !name.is_empty()).and_then(|name| world.get("", name));
         let waits = waits_for_consumer(class.as_deref()) && selected_node(claim).is_none();
         let found = volume_of(claim).is_empty().then(|| find(claim, waits, world)).flatten();
-        Observed { named, found, class, waits }
+        let pods = if waits { unplaced_pods(claim, world) } else { Vec::new() };
+        Observed { named, found, class, waits, pods }
     }
 
     fn plan(&self, claim: &PersistentVolumeClaim, observed: Observed, now: Timestamp) -> Plan {
@@ -83,6 +94,15 @@ impl Planner for ClaimBinding {
             (false, false) => bind_named(claim, observed.named.as_deref(), now),
         }
     }
+}
+
+/// The pods with this claim that have no node yet. Source: `findNonScheduledPodsByPVC`.
+fn unplaced_pods(claim: &PersistentVolumeClaim, world: &World) -> Vec<String> {
+    let name = claim.metadata.name.as_deref();
+    let pods = world.list_in::<Pod>(claim.metadata.namespace.as_deref().unwrap_or(""));
+    let unplaced = pods.filter(|pod| pods::node_name(pod).is_empty() && !pods::is_terminal(pod));
+    let with_it = unplaced.filter(|pod| claims_of(pod).any(|(used, _)| Some(used.as_str()) == name));
+    with_it.filter_map(|pod| pod.metadata.name.clone()).collect()
 }
 
 /// Pre-bound volumes do at once; others only if the claim need not wait for a node.
@@ -123,7 +143,7 @@ fn bind_named(claim: &PersistentVolumeClaim, named: Option<&PersistentVolume>, n
             let note = format!("volume {name:?} already bound to a different claim.");
             pending(claim, Some(event(claim, Severity::Warning, "FailedBinding", note)))
         }
-        None => match volume::satisfies(volume, claim) {
+        None => match satisfies(volume, claim) {
             Ok(()) => bind(claim, volume, now),
             Err(why) => {
                 let note = format!("Cannot bind to requested volume {name:?}: {why}");
@@ -133,13 +153,26 @@ fn bind_named(claim: &PersistentVolumeClaim, named: Option<&PersistentVolume>, n
     }
 }
 
+fn satisfies(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Result<(), String> {
+    if volume.metadata.deletion_timestamp.is_some() {
+        let name = volume.metadata.name.as_deref().unwrap_or("");
+        return Err(format!("the volume is marked for deletion {name:?}"));
+    }
+    volume::satisfies(volume, claim).map_err(str::to_owned)
+}
+
 /// No volume will do: says for what the claim waits.
 fn wait_for_volume(claim: &PersistentVolumeClaim, observed: &Observed) -> Plan {
     let tell = |severity, reason, note: String| pending(claim, Some(event(claim, severity, reason, note)));
     let class_name = class_of(claim);
     if observed.waits {
-        let note = "waiting for first consumer to be created before binding".to_owned();
-        return tell(Severity::Normal, "WaitForFirstConsumer", note);
+        let note = match observed.pods.as_slice() {
+            [] => "waiting for first consumer to be created before binding".to_owned(),
+            [one] => format!("waiting for pod {one} to be scheduled"),
+            all => format!("waiting for pods {} to be scheduled", all.join(",")),
+        };
+        let reason = if observed.pods.is_empty() { "WaitForFirstConsumer" } else { "WaitForPodScheduled" };
+        return tell(Severity::Normal, reason, note);
     }
     if class_name.is_empty() {
         let note = "no persistent volumes available for this claim and no storage class is set".to_owned();
@@ -149,8 +182,9 @@ fn wait_for_volume(claim: &PersistentVolumeClaim, observed: &Observed) -> Plan {
         let note = format!("storageclass.storage.k8s.io {class_name:?} not found");
         return tell(Severity::Warning, "ProvisioningFailed", note);
     };
-    if class.provisioner == NO_PROVISIONER {
-        let note = format!("no volume plugin matched name: {NO_PROVISIONER}");
+    // Names of this prefix were once parts of Kubernetes itself; nobody else may answer to them.
+    if class.provisioner.starts_with("kubernetes.io/") {
+        let note = format!("no volume plugin matched name: {}", class.provisioner);
         return tell(Severity::Warning, "ProvisioningFailed", note);
     }
     let provisioner = class.provisioner.clone();

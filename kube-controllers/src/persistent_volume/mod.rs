@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `claim` | which volume a claim gets; when it is bound, waits or is lost |
 //! | `volume` | whether a volume is available, bound or released, and when it goes |
+//! | `ephemeral` | the claims that are made for a pod's own volumes |
 //! | `provision` | the door to whoever makes volumes, and when it is asked |
 //!
 //! A binding is written in four steps, the volume's side first, so that each can be repeated by whoever looks next: the volume
 //! names the claim, is `Bound`, the claim names the volume, is `Bound`. Source: `pkg/controller/volume/persistentvolume`.
 
 mod claim;
+mod ephemeral;
 mod provision;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use coracle_core::{Request, Resource};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 
 pub use claim::ClaimBinding;
+pub use ephemeral::EphemeralVolumes;
 pub use provision::{Provisioner, Provisioning, Reclaiming, VolumeWish};
 pub use volume::VolumeBinding;
 

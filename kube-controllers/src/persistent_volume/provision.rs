@@ -156,7 +156,11 @@ impl Provisioning {
             return Ok(Next::default());
         }
         let Some(volume) = context.get::<PersistentVolume>("", volume_of(claim)) else { return Ok(Next::default()) };
-        let Some(provisioner) = maker(&self.0, &volume) else { return Ok(Next::default()) };
+        let Some(provisioner) = maker(&self.0, &volume) else {
+            let note = "waiting for an external controller to expand this PVC";
+            context.event(claim, Severity::Normal, "ExternalExpanding", note);
+            return Ok(Next::default());
+        };
         let requests = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
         let Some(size) = requests.and_then(|requests| requests.get(STORAGE)).cloned() else {
             return Ok(Next::default());
@@ -168,7 +172,12 @@ impl Provisioning {
         });
         let note = format!("External resizer is resizing volume {}", volume_of(claim));
         context.event(claim, Severity::Normal, "Resizing", note);
-        provisioner.expand(&volume).await?;
+        if let Err(status) = provisioner.expand(&volume).await {
+            let (volume, resizer) = (volume_of(claim), provisioner.name());
+            let note = format!("resize volume {volume:?} by resizer {resizer:?} failed: {}", status.message());
+            context.event(claim, Severity::Warning, "VolumeResizeFailed", note);
+            return Err(status.into());
+        }
         context.execute(grow).await?;
         let note = Request::edit(Target::of(claim).below("status"), move |claim: &mut PersistentVolumeClaim| {
             let capacity = &mut claim.status.get_or_insert_default().capacity;

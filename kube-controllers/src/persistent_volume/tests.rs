@@ -62,6 +62,34 @@ fn a_claim_waits_and_says_for_what() {
         &(class.to_owned() + &volume("v", "3Gi", ", storageClassName: fast") + &claim(", storageClassName: fast")),
         "event WaitForFirstConsumer: waiting for first consumer to be created before binding",
     );
+    let wants = |pod: &str, node: &str| {
+        let volumes = "[{name: v, persistentVolumeClaim: {claimName: c}}]";
+        format!(
+            "{{kind: Pod, metadata: {{name: {pod}}}, spec: {{nodeName: '{node}', containers: [], volumes: {volumes}}}}}\n---\n"
+        )
+    };
+    let waits = |pods: &str| class.to_owned() + &claim(", storageClassName: fast") + pods;
+    check(&waits(&wants("p", "")), "event WaitForPodScheduled: waiting for pod p to be scheduled");
+    check(
+        &waits(&(wants("p", "") + &wants("q", "") + &wants("r", "n"))),
+        "event WaitForPodScheduled: waiting for pods p,q to be scheduled",
+    );
+    check(
+        &waits(&wants("p", "n")),
+        "event WaitForFirstConsumer: waiting for first consumer to be created before binding",
+    );
+    for (provisioner, event) in [
+        ("kubernetes.io/aws-ebs", "ProvisioningFailed: no volume plugin matched name: kubernetes.io/aws-ebs"),
+        (
+            "x.dev/y",
+            "ExternalProvisioning: Waiting for a volume to be created either by the external provisioner 'x.dev/y' or manually \
+             by the system administrator. If volume creation is delayed, please verify that the provisioner is running and \
+             correctly registered.",
+        ),
+    ] {
+        let class = format!("{{kind: StorageClass, metadata: {{name: slow}}, provisioner: {provisioner}}}\n---\n");
+        check(&(class + &claim(", storageClassName: slow")), &format!("event {event}"));
+    }
     check(
         &claim(", storageClassName: fast"),
         "event ProvisioningFailed: storageclass.storage.k8s.io \"fast\" not found",
@@ -96,4 +124,36 @@ fn a_claim_without_its_volume_is_lost() {
     });
     small.step(&ClaimBinding, "c");
     assert_eq!(claim_phase(&small.get("c")), "Lost");
+}
+
+#[test]
+fn a_volume_and_a_claim_of_different_modes_are_told_so() {
+    let meant = volume(
+        "v",
+        "3Gi",
+        ", volumeMode: Block, claimRef: {namespace: default, name: c, uid: persistentvolumeclaim-c}",
+    );
+    let steps = Small::new(&(meant + &claim(""))).step(&VolumeBinding, "v");
+    let says = "event VolumeMismatch: Cannot bind PersistentVolume to requested PersistentVolumeClaim \"c\" due to \
+                incompatible volumeMode.\nevent VolumeMismatch: Cannot bind PersistentVolume \"v\" to requested \
+                PersistentVolumeClaim due to incompatible volumeMode.\n";
+    assert_eq!(steps, says);
+}
+
+#[test]
+fn an_ephemeral_volume_has_a_claim_of_its_own() {
+    let pod = "{kind: Pod, metadata: {name: p}, spec: {containers: [], volumes: [{name: v, ephemeral: {volumeClaimTemplate: \
+               {metadata: {labels: {a: b}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 2Gi}}}}}}]}}\n---\n";
+    let mut small = Small::new(pod);
+    assert_eq!(small.step(&EphemeralVolumes, "p"), "create persistentvolumeclaim default/p-v\n");
+    let made = small.get::<PersistentVolumeClaim>("p-v");
+    let owner = &made.metadata.owner_references.as_ref().unwrap()[0];
+    assert_eq!((owner.kind.as_str(), owner.controller, owner.block_owner_deletion), ("Pod", Some(true), Some(true)));
+    assert_eq!(made.metadata.labels.as_ref().unwrap()["a"], "b");
+    assert_eq!(small.step(&EphemeralVolumes, "p"), "");
+    let others = "{kind: PersistentVolumeClaim, metadata: {name: p-v}, spec: {}}\n---\n";
+    assert_eq!(
+        Small::new(&(pod.to_owned() + others)).step(&EphemeralVolumes, "p"),
+        "event FailedBinding: ephemeral volume v: PVC default/p-v was not created for pod default/p (pod is not owner)\n"
+    );
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use coracle_core::volume::{BOUND_BY_CONTROLLER, PROVISIONED_BY, claim_of, volume_of};
+use coracle_core::volume::{BOUND_BY_CONTROLLER, PROVISIONED_BY, claim_of, is_of_mode, volume_of};
 use coracle_core::{Happening, ObjectKey, Severity, World};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{CONTROLLER, edit, set_volume_phase, volume_phase};
 use crate::plan::Plan;
@@ -60,12 +61,26 @@ impl Planner for VolumeBinding {
             Some(claim) if Some(volume_of(&claim)) == volume.metadata.name.as_deref() => {
                 set(&mut plan, volume, "Bound", now);
             }
+            Some(claim) if volume_of(&claim).is_empty() && !is_of_mode(volume, &claim) => {
+                mismatch(&mut plan, volume, &claim)
+            }
             // The claim's own planner finishes the binding.
             Some(claim) if volume_of(&claim).is_empty() => {}
             Some(_) => unbind(&mut plan, volume, now),
         }
         plan
     }
+}
+
+/// They were meant for each other, and cannot be.
+fn mismatch(plan: &mut Plan, volume: &PersistentVolume, claim: &PersistentVolumeClaim) {
+    let name = |metadata: &ObjectMeta| metadata.name.clone().unwrap_or_default();
+    let [this, that] = [name(&volume.metadata), name(&claim.metadata)];
+    let why = "due to incompatible volumeMode.";
+    let note = format!("Cannot bind PersistentVolume to requested PersistentVolumeClaim {that:?} {why}");
+    plan.tell(Happening::new(CONTROLLER, volume, Severity::Warning, "VolumeMismatch", note));
+    let note = format!("Cannot bind PersistentVolume {this:?} to requested PersistentVolumeClaim {why}");
+    plan.tell(Happening::new(CONTROLLER, claim, Severity::Warning, "VolumeMismatch", note));
 }
 
 fn set(plan: &mut Plan, volume: &PersistentVolume, phase: &'static str, now: Timestamp) {

@@ -20,6 +20,7 @@ pub(super) fn adopt(seen: &mut PodObservation, members: &[Member], sandbox: Sand
         runs.sort_by_key(|run| run.attempt);
         if let Some(newest) = runs.pop() {
             container.attempt = newest.attempt;
+            container.begun = true;
             container.image = Some(newest.image_id.clone());
             container.last = runs.pop().and_then(ended);
             container.life = life(member, newest);

@@ -106,6 +106,14 @@ pub(super) async fn start_sandbox(runtime: Arc<dyn Runtime>, sandbox: Sandbox) -
     }
 }
 
+/// Giving back is a courtesy: what cannot be given back goes with the sandbox.
+pub(super) async fn release_sandbox(runtime: Arc<dyn Runtime>, id: SandboxId) -> Outcome {
+    if let Err(error) = runtime.release_sandbox(&id).await {
+        tracing::warn!(%error, sandbox = %id, "an ended pod's addresses could not be given back");
+    }
+    Outcome::SandboxReleased
+}
+
 pub(super) async fn remove_sandbox(runtime: Arc<dyn Runtime>, id: SandboxId) -> Outcome {
     Outcome::SandboxRemoved(runtime.remove_sandbox(&id).await.map_err(|error| error.to_string()))
 }

@@ -36,7 +36,7 @@ impl Verdict {
     }
 }
 
-/// All conditions of the pod: the node's own as they are now, other people's as they were.
+/// All conditions of the pod: other people's as they were, then the node's own as they are now.
 #[must_use]
 pub fn conditions(
     pod: &Pod,
@@ -55,11 +55,11 @@ pub fn conditions(
         Verdict::good("PodScheduled", ""),
     ];
     let generation = pod.metadata.generation;
-    let own = verdicts.into_iter().chain(pending(seen)).map(|verdict| settle(verdict, old, generation, now));
+    let others = old.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned();
+    let pending = pending(seen).map(|verdict| settle(verdict, old, generation, now));
     let under_way = under_way(seen).map(|verdict| settle(verdict, old, seen.resize.under_way, now));
-    let own = own.chain(under_way);
-    let others = old.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str()));
-    own.chain(others.cloned()).collect()
+    let own = verdicts.into_iter().map(|verdict| settle(verdict, old, generation, now));
+    others.chain(pending).chain(under_way).chain(own).collect()
 }
 
 /// A condition keeps the moment of its last turn.
@@ -80,7 +80,7 @@ fn settle(verdict: Verdict, old: &[PodCondition], generation: Option<i64>, now: 
 }
 
 fn ready_to_start(seen: &PodObservation) -> Verdict {
-    let good = seen.sandbox.id.is_some();
+    let good = seen.sandbox.id.is_some() && !seen.sandbox.released;
     Verdict { kind: "PodReadyToStartContainers", good, reason: "", message: String::new() }
 }
 

@@ -20,6 +20,16 @@ pub(super) struct Order {
     pub(super) why: StopReason,
     pub(super) deadline: Timestamp,
     pub(super) force: bool,
+    /// Whether it runs again afterwards.
+    pub(super) again: bool,
+    /// Whether it may be told to end: sidecars first wait for those they serve.
+    pub(super) turn: bool,
+}
+
+impl Order {
+    fn with_pod(deadline: Timestamp, force: bool) -> Self {
+        Self { why: StopReason::PodEnds, deadline, force, again: false, turn: true }
+    }
 }
 
 /// Ends everything, then removes what a pod that is gone or deleted leaves behind.
@@ -31,47 +41,34 @@ pub(super) fn end(
     now: Timestamp,
     step: &mut Step,
 ) {
-    let order = Order { why: StopReason::PodEnds, deadline: ending.deadline, force: ending.force };
-    let others = |role: Role| role != Role::Sidecar;
-    stop_all(members, seen, order, others, now, step);
-    let only_sidecars =
-        members.iter().zip(&seen.containers).all(|(member, container)| !others(member.role) || !container.is_active());
-    if only_sidecars {
-        stop_last_sidecar(members, seen, order, now, step);
-    }
-    if seen.is_quiet() && matches!(ending.cause, Cause::Deleted | Cause::Gone) {
-        clean_up(pod, seen, ending.cause, step);
+    stop_all(members, seen, Order::with_pod(ending.deadline, ending.force), now, step);
+    match ending.cause {
+        _ if !seen.is_quiet() => {}
+        Cause::Deleted | Cause::Gone => clean_up(pod, seen, ending.cause, step),
+        Cause::DeadlineExceeded | Cause::Terminal => release(seen, step),
+        Cause::Shutdown => {}
     }
 }
 
 /// Ends what still runs of a pod that has come to its own end: sidecars and ephemeral containers.
 pub(super) fn wind_down(pod: &Pod, members: &[Member], seen: &PodObservation, now: Timestamp, step: &mut Step) {
-    let order = Order { why: StopReason::PodEnds, deadline: after(now, grace_of(pod)), force: false };
-    stop_all(members, seen, order, |role| role != Role::Sidecar, now, step);
-    stop_last_sidecar(members, seen, order, now, step);
-}
-
-fn stop_all(
-    members: &[Member],
-    seen: &PodObservation,
-    order: Order,
-    chosen: impl Fn(Role) -> bool,
-    now: Timestamp,
-    step: &mut Step,
-) {
-    for (index, (member, container)) in members.iter().zip(&seen.containers).enumerate() {
-        if chosen(member.role) {
-            stop(index, member, container, order, now, step);
-        }
+    stop_all(members, seen, Order::with_pod(after(now, grace_of(pod)), false), now, step);
+    if seen.is_quiet() {
+        release(seen, step);
     }
 }
 
-/// Sidecars end after the containers they serve, the last one first.
-fn stop_last_sidecar(members: &[Member], seen: &PodObservation, order: Order, now: Timestamp, step: &mut Step) {
-    let mut sidecars = members.iter().zip(&seen.containers).enumerate().rev();
-    let last = sidecars.find(|(_, (member, container))| member.role == Role::Sidecar && container.is_active());
-    if let Some((index, (member, container))) = last {
+/// Ends all containers at once, except that sidecars wait for those they serve, the last one first; their hooks do not.
+fn stop_all(members: &[Member], seen: &PodObservation, order: Order, now: Timestamp, step: &mut Step) {
+    let pairs = || members.iter().zip(&seen.containers).enumerate();
+    let (sidecars, others): (Vec<_>, Vec<_>) = pairs().partition(|(_, (member, _))| member.role == Role::Sidecar);
+    let mut turn = others.iter().all(|(_, (_, container))| !container.is_active());
+    for (index, (member, container)) in others {
         stop(index, member, container, order, now, step);
+    }
+    for (index, (member, container)) in sidecars.into_iter().rev() {
+        stop(index, member, container, Order { turn, ..order }, now, step);
+        turn &= !container.is_active();
     }
 }
 
@@ -90,20 +87,25 @@ pub(super) fn stop(
     let ask = |grace| Action::Stop { container: index, id: running.id.clone(), grace, why };
     let left = between(now, deadline);
     let grace = if force { left } else { left.max(GRACE_MIN) };
+    let turn = order.turn || force || left.is_zero();
     match running.stop.map(|stop| (stop.stage, stop.deadline)) {
         None => {
-            step.act(Action::Tell(event::killing(index, member, why)));
+            step.act(Action::Tell(event::killing(index, member, why, order.again)));
             if has_pre_stop(member) && !force && !left.is_zero() {
                 step.act(Action::PreStop(index, why, deadline));
                 step.wake(deadline);
-            } else {
+            } else if turn {
                 step.act(ask(grace));
+            } else {
+                step.act(Action::WaitTurn(index, why, deadline));
+                step.wake(deadline);
             }
         }
         Some((StopStage::Hook, _)) if force => step.act(ask(Duration::ZERO)),
         Some((StopStage::Hook, _)) if left.is_zero() => step.act(ask(GRACE_MIN)),
         Some((StopStage::Hook, _)) => step.wake(deadline),
-        Some((StopStage::HookDone, _)) => step.act(ask(grace)),
+        Some((StopStage::HookDone, _)) if turn => step.act(ask(grace)),
+        Some((StopStage::HookDone, _)) => step.wake(deadline),
         // The pod's own end may come sooner than the container was told.
         Some((StopStage::Asked, asked)) if after(now, grace) < asked => step.act(ask(grace)),
         Some((StopStage::Asked, _)) => {}
@@ -112,6 +114,14 @@ pub(super) fn stop(
 
 fn has_pre_stop(member: &Member) -> bool {
     member.spec.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.pre_stop.is_some())
+}
+
+/// What an ended pod has had of its node is for others; its containers and their logs stay until it is deleted.
+fn release(seen: &PodObservation, step: &mut Step) {
+    let sandbox = &seen.sandbox;
+    if let Some(id) = sandbox.id.as_ref().filter(|_| !sandbox.busy && !sandbox.released) {
+        step.act(Action::ReleaseSandbox(id.clone()));
+    }
 }
 
 fn clean_up(pod: &Pod, seen: &PodObservation, cause: Cause, step: &mut Step) {

@@ -30,15 +30,17 @@ impl Tell {
     }
 }
 
-pub(super) fn killing(index: usize, member: &Member, why: StopReason) -> Tell {
+pub(super) fn killing(index: usize, member: &Member, why: StopReason, again: bool) -> Tell {
     let name = &member.spec.name;
-    let container = if member.role == Role::Sidecar { "Init container" } else { "Container" };
+    let main = member.role == Role::Main;
+    let container = if main { "Container" } else { "Init container" };
+    let [restarts, changes] = [again, main].map(|said| if said { ", will be restarted" } else { "" });
     let note = match why {
         StopReason::PodEnds => format!("Stopping container {name}"),
-        StopReason::Liveness => format!("{container} {name} failed liveness probe, will be restarted"),
-        StopReason::Startup => format!("{container} {name} failed startup probe, will be restarted"),
+        StopReason::Liveness => format!("{container} {name} failed liveness probe{restarts}"),
+        StopReason::Startup => format!("{container} {name} failed startup probe{restarts}"),
         StopReason::PostStart => "FailedPostStartHook".to_owned(),
-        StopReason::Changed => format!("{container} {name} definition changed, will be restarted"),
+        StopReason::Changed => format!("{container} {name} definition changed{changes}"),
         StopReason::Resized => format!("Container {name} resize requires restart"),
     };
     Tell::normal(Some(index), "Killing", note)

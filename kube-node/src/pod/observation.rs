@@ -31,6 +31,8 @@ pub struct PodObservation {
     pub resize: Resize,
     /// Ends that were told before their container's start was.
     pub early: Vec<(ContainerId, Exit)>,
+    /// Whether it was active for longer than it may be.
+    pub overdue: bool,
     /// Whether the object's final deletion was asked for.
     pub delete_asked: bool,
 }
@@ -61,9 +63,11 @@ pub struct SandboxObservation {
     pub id: Option<SandboxId>,
     /// Which one it is, or the next one will be.
     pub attempt: u32,
-    /// Its addresses, the main one first.
+    /// Its addresses, the main one first; the pod shows them even when they were given back.
     pub addresses: Vec<IpAddr>,
-    /// Whether it is being started or removed.
+    /// Whether its addresses were given back, since the pod is over.
+    pub released: bool,
+    /// Whether it is being started, released or removed.
     pub busy: bool,
     /// When to try again after trouble.
     pub retry_at: Option<Timestamp>,
@@ -106,6 +110,8 @@ pub struct ContainerObservation {
     pub attempt: u32,
     /// How the run before ended.
     pub last: Option<Ended>,
+    /// Whether it was started in this sandbox.
+    pub begun: bool,
     /// The image as it was resolved last.
     pub image: Option<ImageId>,
     /// Whether the image was made available for the next run.
@@ -124,6 +130,7 @@ impl Default for ContainerObservation {
             life: Life::Waiting(Waiting::default()),
             attempt: 0,
             last: None,
+            begun: false,
             image: None,
             pulled: false,
             crashes: BackOff::CRASH,
@@ -328,6 +335,12 @@ impl ContainerObservation {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.life, Life::Running(_) | Life::Starting)
+    }
+
+    /// Whether it was started in this sandbox, or is about to be.
+    #[must_use]
+    pub fn has_begun_here(&self) -> bool {
+        self.begun || matches!(self.life, Life::Starting)
     }
 
     /// Whether it was ever started.

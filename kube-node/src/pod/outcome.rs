@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::back_off::BackOff;
 use super::event::Tell;
-use super::member::Member;
+use super::member::{Member, Role};
 use super::observation::{
-    ContainerObservation, Ended, Health, Hook, Life, PodObservation, Retry, Running, Stop, StopReason, StopStage,
-    Waiting,
+    Cause, ContainerObservation, Ended, Health, Hook, Life, PodObservation, Retry, Running, Stop, StopReason,
+    StopStage, Waiting,
 };
 use super::resize::{self, Change};
 use super::restart;
@@ -37,6 +37,8 @@ pub enum Outcome {
     SandboxStarted(SandboxStatus),
     /// The sandbox could not be started.
     SandboxFailed(String),
+    /// The sandbox has no addresses any more.
+    SandboxReleased,
     /// The sandbox is gone.
     SandboxRemoved(Result<(), String>),
     /// The image is there.
@@ -97,7 +99,7 @@ impl PodObservation {
                 self.volumes.stale = false;
             }
             Action::Unmount => self.volumes.busy = true,
-            Action::StartSandbox | Action::RemoveSandbox(_) => self.sandbox.busy = true,
+            Action::StartSandbox | Action::ReleaseSandbox(_) | Action::RemoveSandbox(_) => self.sandbox.busy = true,
             Action::BackOffPull(index) => self.change(*index, |container| {
                 let image = members.get(*index).map_or("", Member::image);
                 container.back_off_pull(image);
@@ -113,7 +115,14 @@ impl PodObservation {
                 let stop = Stop { stage: StopStage::Asked, deadline: after(now, *grace), why: *why };
                 self.change_running(*container, |running| running.stop = Some(stop));
             }
-            Action::End(ending) => self.ending = Some(*ending),
+            Action::WaitTurn(index, why, deadline) => {
+                let stop = Stop { stage: StopStage::HookDone, deadline: *deadline, why: *why };
+                self.change_running(*index, |running| running.stop = Some(stop));
+            }
+            Action::End(ending) => {
+                self.ending = Some(*ending);
+                self.overdue |= ending.cause == Cause::DeadlineExceeded;
+            }
             Action::Resize(index) => self.change_running(*index, |running| running.resize = Change::Busy),
             Action::Resized => self.resize.under_way = None,
             Action::Delete | Action::Forget => self.delete_asked = true,
@@ -152,6 +161,8 @@ impl PodObservation {
                 self.sandbox.back_off = None;
                 self.sandbox.id = Some(status.id);
                 self.sandbox.addresses = status.addresses;
+                self.sandbox.released = false;
+                self.initialize_again(members);
                 Vec::new()
             }
             Outcome::SandboxFailed(message) => {
@@ -160,6 +171,11 @@ impl PodObservation {
                 self.sandbox.busy = false;
                 self.sandbox.retry_at = back_off.due(now);
                 vec![Tell::warning(None, "FailedCreatePodSandBox", format!("Failed to create pod sandbox: {message}"))]
+            }
+            Outcome::SandboxReleased => {
+                self.sandbox.busy = false;
+                self.sandbox.released = true;
+                Vec::new()
             }
             Outcome::SandboxRemoved(_) => {
                 self.sandbox.busy = false;
@@ -236,6 +252,7 @@ impl PodObservation {
         let (Some(container), Some(member)) = (self.containers.get_mut(index), members.get(index)) else {
             return Vec::new();
         };
+        container.begun = true;
         let hook = member.spec.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.post_start.is_some());
         container.life = Life::Running(Running {
             id: id.clone(),
@@ -279,19 +296,32 @@ impl PodObservation {
         vec![Tell::warning(Some(index), "Failed", format!("Error: {message}"))]
     }
 
+    /// What init containers and sidecars did in an earlier sandbox does not count in a new one.
+    fn initialize_again(&mut self, members: &[Member]) {
+        let first = |member: &Member| matches!(member.role, Role::Init | Role::Sidecar);
+        for (_, container) in members.iter().zip(&mut self.containers).filter(|(member, _)| first(member)) {
+            if let Life::Ended(ended) = &container.life {
+                container.last = Some(ended.clone());
+                container.attempt += 1;
+                container.life = Life::Waiting(Waiting::default());
+            }
+        }
+    }
+
     /// Starts over: what ran in a sandbox that is no more has ended, and init containers run again.
     pub fn lose_sandbox(&mut self, now: Timestamp) {
         self.sandbox.id = None;
         self.sandbox.busy = false;
         self.sandbox.attempt += 1;
         for container in &mut self.containers {
-            match std::mem::replace(&mut container.life, Life::Pulling) {
-                Life::Running(_) => container.last = Some(Ended::lost(now)),
-                Life::Ended(ended) => container.last = Some(ended),
-                Life::Waiting(_) | Life::Pulling | Life::Starting => {}
-            }
-            container.attempt += u32::from(container.last.is_some());
-            container.life = Life::Waiting(Waiting::default());
+            let last = match std::mem::replace(&mut container.life, Life::Waiting(Waiting::default())) {
+                Life::Running(_) => Some(Ended::lost(now)),
+                Life::Ended(ended) => Some(ended),
+                Life::Waiting(_) | Life::Pulling | Life::Starting => None,
+            };
+            container.attempt += u32::from(last.is_some());
+            container.last = last.or(container.last.take());
+            container.begun = false;
             container.pulled = false;
         }
     }
@@ -303,8 +333,10 @@ impl PodObservation {
         };
         running.hook = Hook::Done;
         let Err(why) = result else { return Vec::new() };
+        // What a hook says may be secret: it is for those who read the node's log.
+        tracing::debug!(%why, "a post-start hook failed");
         container.health.failed = Some(StopReason::PostStart);
-        vec![Tell::warning(Some(index), "FailedPostStartHook", format!("PostStartHook failed: {why}"))]
+        vec![Tell::warning(Some(index), "FailedPostStartHook", "PostStartHook failed")]
     }
 
     fn resized(
@@ -340,7 +372,8 @@ impl PodObservation {
             stop.stage = StopStage::HookDone;
         }
         let Err(why) = result else { return Vec::new() };
-        vec![Tell::warning(Some(index), "FailedPreStopHook", format!("PreStopHook failed: {why}"))]
+        tracing::debug!(%why, "a pre-stop hook failed");
+        vec![Tell::warning(Some(index), "FailedPreStopHook", "PreStopHook failed")]
     }
 
     fn exited(

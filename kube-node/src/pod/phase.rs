@@ -3,8 +3,14 @@
 use k8s_openapi::api::core::v1::Pod;
 
 use super::member::{Member, Role};
-use super::observation::{ContainerObservation, Life, PodObservation};
+use super::observation::{ContainerObservation, Ended, Life, PodObservation};
 use super::restart;
+
+/// Whether a pod of this phase is over.
+#[must_use]
+pub fn is_terminal(phase: &str) -> bool {
+    matches!(phase, "Succeeded" | "Failed")
+}
 
 /// The phase: `Pending`, `Running`, `Succeeded` or `Failed`.
 ///
@@ -12,44 +18,81 @@ use super::restart;
 #[must_use]
 pub fn phase(pod: &Pod, members: &[Member], seen: &PodObservation, over: bool) -> &'static str {
     let pairs = || members.iter().zip(&seen.containers);
-    let count = |test: &dyn Fn(&Member, &ContainerObservation) -> bool| pairs().filter(|(a, b)| test(a, b)).count();
-    let main = |member: &Member| member.role == Role::Main;
-    let initialized = pairs().any(|(member, container)| main(member) && container.has_begun());
-
-    let failed_for_good = |member: &Member, container: &ContainerObservation| {
-        let ended = container.ended().filter(|ended| !ended.succeeded());
-        member.role == Role::Init && ended.is_some_and(|ended| over || !restart::wanted(pod, member, ended))
-    };
-    if count(&failed_for_good) > 0 && !initialized {
-        return "Failed";
-    }
-    let init_pending = count(&|member, container| match member.role {
-        Role::Init => !container.ended().is_some_and(super::observation::Ended::succeeded),
-        Role::Sidecar => !container.is_started(),
-        Role::Main | Role::Ephemeral => false,
-    });
-    let running = count(&|member, container| main(member) && container.running().is_some());
-    let waiting = count(&|member, container| main(member) && waits_for_first_run(container));
-    let succeeded = |container: &ContainerObservation| container.ended().is_some_and(|ended| ended.succeeded());
-    let unsuccessful = count(&|member, container| main(member) && !succeeded(container));
-    let again = |member: &Member, container: &ContainerObservation| match &container.life {
-        Life::Ended(ended) => restart::wanted(pod, member, ended),
-        _ => true,
-    };
+    let initialized = pairs().any(|(member, one)| member.role == Role::Main && one.has_begun_here());
+    let mut count = Count::default();
+    pairs().for_each(|(member, container)| count.add(pod, member, container));
     match () {
-        () if over && running == 0 && initialized => finished(unsuccessful),
-        () if over && running == 0 => "Failed",
-        () if (init_pending > 0 && !initialized) || waiting > 0 => "Pending",
-        () if running > 0 => "Running",
-        () if count(&|member, container| main(member) && again(member, container)) > 0 => "Running",
-        () => finished(unsuccessful),
+        () if count.failed_for_good > 0 => "Failed",
+        () if over && count.running == 0 && (count.waits(initialized) || count.stopped == 0) => "Failed",
+        () if count.waits(initialized) => "Pending",
+        () if count.running > 0 => "Running",
+        () if count.stopped == 0 => "Pending",
+        () if count.again > 0 && !over => "Running",
+        () if count.succeeded == count.stopped => "Succeeded",
+        () => "Failed",
     }
 }
 
-fn finished(unsuccessful: usize) -> &'static str {
-    if unsuccessful == 0 { "Succeeded" } else { "Failed" }
+/// How many containers are how.
+#[derive(Default)]
+struct Count {
+    /// Init containers that have not ended.
+    init: usize,
+    /// Init containers that will not be tried again.
+    failed_for_good: usize,
+    /// Sidecars that are not up for the first time.
+    sidecars_not_up: usize,
+    /// Main containers and sidecars that run.
+    running: usize,
+    /// Main containers and sidecars that have never run.
+    waiting: usize,
+    /// Main containers whose run is over.
+    stopped: usize,
+    /// Those of them that will run again.
+    again: usize,
+    /// Those of them that ended well.
+    succeeded: usize,
 }
 
-fn waits_for_first_run(container: &ContainerObservation) -> bool {
-    container.last.is_none() && matches!(container.life, Life::Waiting(_) | Life::Pulling | Life::Starting)
+impl Count {
+    fn add(&mut self, pod: &Pod, member: &Member, container: &ContainerObservation) {
+        let runs = container.running().is_some();
+        let ended = latest_end(container);
+        let again = ended.is_some_and(|ended| restart::wanted(pod, member, ended));
+        let number = usize::from;
+        match member.role {
+            Role::Ephemeral => {}
+            Role::Init => {
+                let failed = ended.is_some_and(|ended| !ended.succeeded()) && !runs;
+                self.failed_for_good += number(failed && !again);
+                self.init += number(runs || ended.is_none());
+            }
+            Role::Sidecar => {
+                let waits = !runs && ended.is_none();
+                self.sidecars_not_up += number(waits || (runs && !container.is_started()));
+                self.running += number(runs);
+                self.waiting += number(waits);
+            }
+            Role::Main => {
+                self.running += number(runs);
+                self.waiting += number(!runs && ended.is_none());
+                self.stopped += number(!runs && ended.is_some());
+                self.again += number(!runs && again);
+                self.succeeded += number(container.ended().is_some_and(Ended::succeeded));
+            }
+        }
+    }
+
+    fn waits(&self, initialized: bool) -> bool {
+        self.init > 0 || (self.sidecars_not_up > 0 && !initialized) || self.waiting > 0
+    }
+}
+
+/// How a container's latest run ended: one that gets ready for its next run has ended until then.
+fn latest_end(container: &ContainerObservation) -> Option<&Ended> {
+    match &container.life {
+        Life::Ended(ended) => Some(ended),
+        Life::Running(_) => None,
+        Life::Waiting(_) | Life::Pulling | Life::Starting => container.last.as_ref(),
+    }
 }

@@ -24,6 +24,13 @@ pub fn wanted(pod: &Pod, member: &Member, ended: &Ended) -> bool {
     }
 }
 
+/// Whether people are told that a main container that is killed for its probes runs again. Rules that go by exit codes do not
+/// count: it has none yet. Of sidecars, which always do, upstream does not say it.
+#[must_use]
+pub fn after_kill(pod: &Pod, member: &Member) -> bool {
+    member.role == Role::Main && policy(pod, &member.spec) != "Never"
+}
+
 /// Whether the pod has come to its own end: no container will run again, or an init container has failed for good.
 #[must_use]
 pub fn is_over(pod: &Pod, members: &[Member], seen: &PodObservation) -> bool {

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, HostIP,
-    Pod, PodIP, PodStatus, VolumeMountStatus,
+    Pod, PodCondition, PodIP, PodStatus, VolumeMountStatus,
 };
 
 use coracle_core::time::whole_seconds;
 
 use super::conditions::{self, OWNED};
 use super::member::{Member, Role};
-use super::observation::{Cause, ContainerObservation, Ended, Life, PodObservation, Running, Waiting};
+use super::observation::{ContainerObservation, Ended, Life, PodObservation, Running, Waiting};
 use super::{phase, restart};
 use crate::runtime::ContainerId;
 
@@ -37,7 +37,7 @@ pub fn full_name(pod: &Pod) -> String {
 #[must_use]
 pub fn is_terminal(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
+    phase.is_some_and(phase::is_terminal)
 }
 
 /// The node's part of the status as things are.
@@ -59,35 +59,67 @@ pub fn generate(pod: &Pod, members: &[Member], seen: &PodObservation, place: &Pl
         status.conditions = old.and_then(|old| old.conditions.clone());
         return status;
     }
-    let deadline = seen.ending.is_some_and(|ending| ending.cause == Cause::DeadlineExceeded);
-    // A pod that is being ended is over once nothing of it runs; one that exceeded its deadline has failed at once.
-    let over = seen.ending.is_some() && seen.is_quiet();
-    let phase = if deadline { "Failed" } else { phase::phase(pod, members, seen, over) };
-    if deadline {
+    let quiet = seen.is_quiet();
+    let phase = if seen.overdue { "Failed" } else { phase::phase(pod, members, seen, seen.ending.is_some() && quiet) };
+    status.conditions = Some(conditions::conditions(pod, members, seen, phase, now));
+    let over = phase::is_terminal(phase);
+    // Who hears that a pod is over counts on it that nothing of it runs.
+    let before = || old.and_then(|old| old.phase.clone()).unwrap_or_else(|| "Pending".to_owned());
+    status.phase = Some(if over && !quiet { before() } else { phase.to_owned() });
+    if seen.overdue && quiet {
         status.reason = Some("DeadlineExceeded".to_owned());
         status.message = Some(DEADLINE_EXCEEDED.to_owned());
     }
-    status.phase = Some(phase.to_owned());
-    status.conditions = Some(conditions::conditions(pod, members, seen, phase, now));
     addresses(pod, seen, place, &mut status);
     containers(pod, members, seen, place, now, &mut status);
+    if over && quiet {
+        unknown_ends(members, &mut status);
+    }
     status
+}
+
+/// Containers of an ended pod that never ended, nor will begin, count as failed: all of an initialized pod, and the init
+/// containers up to the last one that began. Source: status manager `TerminatePod`.
+fn unknown_ends(members: &[Member], status: &mut PodStatus) {
+    let ended = |one: &ContainerStatus| one.state.as_ref().is_some_and(|state| state.terminated.is_some());
+    let began = |one: &ContainerStatus| ended(one) || one.last_state.is_some();
+    let init = status.init_container_statuses.as_deref_mut().unwrap_or_default();
+    let main = status.container_statuses.as_deref_mut().unwrap_or_default();
+    let last_init_ended_well = init.last().is_some_and(|one| one.ready)
+        && !members
+            .iter()
+            .any(|member| member.role == Role::Sidecar && Some(&member.spec.name) == init.last().map(|one| &one.name));
+    let initialized = init.is_empty() || main.iter().any(began) || last_init_ended_well;
+    let begun = init.iter().rposition(began).unwrap_or(0) + 1;
+    let main = main.iter_mut().filter(|_| initialized);
+    for one in init.iter_mut().take(begun).chain(main).filter(|one| !ended(one)) {
+        let Ended { exit, reason, message, .. } = Ended::lost(Timestamp::UNIX_EPOCH);
+        let terminated = ContainerStateTerminated {
+            exit_code: exit.code,
+            reason: Some(reason),
+            message: Some(message),
+            ..ContainerStateTerminated::default()
+        };
+        one.state = Some(ContainerState { terminated: Some(terminated), ..ContainerState::default() });
+    }
 }
 
 /// Puts the node's part into a status and leaves what others wrote; a pod that is over stays so.
 pub fn merge(status: &mut PodStatus, generated: &PodStatus) {
-    let over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    let over = status.phase.as_deref().is_some_and(phase::is_terminal);
     let generated = generated.clone();
     if !over {
+        // What others say of a phase is kept with it.
+        let same = status.phase == generated.phase;
         status.phase = generated.phase;
-        status.reason = generated.reason;
-        status.message = generated.message;
+        status.reason = generated.reason.or(status.reason.take().filter(|_| same));
+        status.message = generated.message.or(status.message.take().filter(|_| same));
     }
-    let others = status.conditions.take().into_iter().flatten();
-    let others: Vec<_> = others.filter(|condition| !OWNED.contains(&condition.type_.as_str())).collect();
-    let own = generated.conditions.into_iter().flatten();
-    let own = own.filter(|condition| OWNED.contains(&condition.type_.as_str()));
-    status.conditions = Some(own.chain(others).collect());
+    let own = |condition: &PodCondition| OWNED.contains(&condition.type_.as_str());
+    let mut conditions = status.conditions.take().unwrap_or_default();
+    conditions.retain(|condition| !own(condition));
+    conditions.extend(generated.conditions.into_iter().flatten().filter(own));
+    status.conditions = Some(conditions);
     status.observed_generation = generated.observed_generation;
     status.qos_class = generated.qos_class;
     status.start_time = status.start_time.take().or(generated.start_time);
@@ -122,7 +154,8 @@ fn containers(
     now: Timestamp,
     status: &mut PodStatus,
 ) {
-    let view = View { pod, place, now, has_init: members.first().is_some_and(|first| first.role != Role::Main), seen };
+    let has_init = members.iter().any(|member| matches!(member.role, Role::Init | Role::Sidecar));
+    let view = View { pod, place, now, has_init, seen };
     for (member, container) in members.iter().zip(&seen.containers) {
         let list = match member.role {
             Role::Init | Role::Sidecar => &mut status.init_container_statuses,
@@ -130,6 +163,10 @@ fn containers(
             Role::Ephemeral => &mut status.ephemeral_container_statuses,
         };
         list.get_or_insert_default().push(view.container(member, container));
+    }
+    // Upstream has them in the order of their names, all but init containers.
+    for list in [&mut status.container_statuses, &mut status.ephemeral_container_statuses].into_iter().flatten() {
+        list.sort_by(|one, other| one.name.cmp(&other.name));
     }
 }
 
@@ -150,18 +187,23 @@ impl View<'_> {
             _ => container.last.as_ref().and_then(|ended| ended.id.as_ref()),
         };
         let init_done = member.role == Role::Init && container.ended().is_some_and(Ended::succeeded);
-        let in_force = container.running().and_then(|running| running.spec.resources.clone());
-        let given = member.spec.resources.as_ref().filter(|_| container.running().is_some());
+        let (given, in_force) = match &container.life {
+            Life::Running(running) => (Some(&member.spec), Some(&running.spec)),
+            Life::Ended(_) => (Some(&member.spec), Some(&member.spec)),
+            _ => (None, None),
+        };
+        // A run counts once its container is there.
+        let next = u32::from(matches!(container.life, Life::Waiting(_) | Life::Pulling | Life::Starting));
         ContainerStatus {
             name: member.spec.name.clone(),
             image: member.image().to_owned(),
             image_id: container.image.as_ref().map(|image| image.0.to_string()).unwrap_or_default(),
             container_id: latest.map(|id| self.name(id)),
             ready: init_done || (member.role != Role::Ephemeral && container.is_ready()),
-            started: Some(container.is_started()),
-            restart_count: i32::try_from(container.attempt).unwrap_or(i32::MAX),
-            allocated_resources: given.and_then(|resources| resources.requests.clone()),
-            resources: in_force.filter(|all| all.limits.is_some() || all.requests.is_some()),
+            started: (member.role != Role::Ephemeral).then(|| container.is_started()),
+            restart_count: i32::try_from(container.attempt.saturating_sub(next)).unwrap_or(i32::MAX),
+            allocated_resources: given.and_then(|spec| spec.resources.as_ref()?.requests.clone()),
+            resources: in_force.map(|spec| spec.resources.clone().unwrap_or_default()),
             volume_mounts: mounts(member),
             state: Some(state),
             last_state: last.map(|ended| self.terminated(ended)),
@@ -180,16 +222,10 @@ impl View<'_> {
             },
             Life::Waiting(Waiting { reason: Some(reason), message, .. }) => (waiting(reason, message.clone()), last),
             Life::Waiting(_) | Life::Pulling | Life::Starting => {
-                let main_waits = member.role == Role::Main && self.has_init && !self.initialized();
-                let init = matches!(member.role, Role::Init | Role::Sidecar);
-                let reason = if main_waits || init { "PodInitializing" } else { "ContainerCreating" };
+                let reason = if self.has_init { "PodInitializing" } else { "ContainerCreating" };
                 (waiting(reason, String::new()), last)
             }
         }
-    }
-
-    fn initialized(&self) -> bool {
-        self.seen.containers.iter().any(|container| container.life == Life::Starting)
     }
 
     fn back_off(&self, member: &Member, container: &ContainerObservation, ended: &Ended) -> Option<String> {

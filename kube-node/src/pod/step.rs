@@ -31,6 +31,8 @@ pub enum Action {
     PostStart(usize),
     /// Run a container's pre-stop hook, for at most so long.
     PreStop(usize, StopReason, Timestamp),
+    /// Note that a container is being ended whose turn has not come.
+    WaitTurn(usize, StopReason, Timestamp),
     /// End a container: ask, and kill it after the grace.
     Stop {
         /// Which.
@@ -48,6 +50,8 @@ pub enum Action {
     Resized,
     /// End the pod by its own doing.
     End(Ending),
+    /// Give back the addresses of a sandbox in which nothing will run any more.
+    ReleaseSandbox(SandboxId),
     /// Remove the sandbox with everything in it.
     RemoveSandbox(SandboxId),
     /// Remove the volumes.
@@ -143,7 +147,7 @@ fn due(retry_at: Option<Timestamp>, now: Timestamp, step: &mut Step) -> bool {
 /// Brings containers to life: init containers and sidecars in order, each a gate for what follows; then all others.
 fn live(pod: &Pod, members: &[Member], seen: &PodObservation, now: Timestamp, step: &mut Step) {
     let pairs = || members.iter().zip(&seen.containers).enumerate();
-    let initialized = pairs().any(|(_, (member, container))| member.role == Role::Main && container.has_begun());
+    let initialized = pairs().any(|(_, (member, container))| member.role == Role::Main && container.has_begun_here());
     let mut turn = Turn { pod, now, initialized, starting: pairs().any(|(_, (_, container))| is_starting(container)) };
     // A person who looks for what keeps a pod from starting need not wait for it to start.
     for (index, (member, container)) in pairs().filter(|(_, (member, _))| member.role == Role::Ephemeral) {
@@ -252,7 +256,9 @@ impl Turn<'_> {
         let Some(why) = why else { return };
         let grace = container.health.grace.unwrap_or_else(|| grace_of(self.pod));
         let deadline = running.stop.map_or_else(|| after(self.now, grace), |stop| stop.deadline);
-        ending::stop(index, member, container, ending::Order { why, deadline, force: false }, self.now, step);
+        let again = restart::after_kill(self.pod, member);
+        let order = ending::Order { why, deadline, force: false, again, turn: true };
+        ending::stop(index, member, container, order, self.now, step);
     }
 
     fn resize(&self, index: usize, running: &Running, step: &mut Step) {

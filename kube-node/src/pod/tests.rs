@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 
 use super::observation::{Cause, Ending, StopReason};
@@ -20,6 +20,7 @@ struct Scene {
     seen: PodObservation,
     now: Timestamp,
     runs: u32,
+    told: Vec<Tell>,
 }
 
 impl Scene {
@@ -29,7 +30,7 @@ impl Scene {
         let members = members(&pod);
         let mut seen = PodObservation::of(members.len());
         seen.started_at = Some(Timestamp::UNIX_EPOCH);
-        Self { pod, members, seen, now: Timestamp::UNIX_EPOCH, runs: 0 }
+        Self { pod, members, seen, now: Timestamp::UNIX_EPOCH, runs: 0, told: Vec::new() }
     }
 
     fn index(&self, name: &str) -> usize {
@@ -56,6 +57,7 @@ impl Scene {
             "mounted" => Outcome::Mounted(None),
             "unmounted" => Outcome::Unmounted,
             "unmountable" => Outcome::MountFailed("no".into()),
+            "released" => Outcome::SandboxReleased,
             "removed" => Outcome::SandboxRemoved(Ok(())),
             "sandbox" => Outcome::SandboxStarted(SandboxStatus {
                 id: SandboxId("s".into()),
@@ -110,6 +112,12 @@ impl Scene {
                 self.seen.containers[index].health.failed = Some(StopReason::Liveness);
                 return;
             }
+            "ready" => {
+                let index = index();
+                self.seen.containers[index].health.ready = true;
+                return;
+            }
+            "lost" => return self.seen.lose_sandbox(self.now),
             "delete" | "gone" => {
                 let grace = seconds(name.parse::<i64>().unwrap_or(0));
                 let cause = if verb == "gone" { Cause::Gone } else { Cause::Deleted };
@@ -120,7 +128,8 @@ impl Scene {
             }
             other => panic!("{other}?"),
         };
-        self.seen.apply(outcome, &self.pod, &self.members, self.now);
+        let tells = self.seen.apply(outcome, &self.pod, &self.members, self.now);
+        self.told.extend(tells);
     }
 
     /// Steps until there is nothing more to do; answers what was done, and when it would look again.
@@ -140,7 +149,7 @@ impl Scene {
         }
     }
 
-    fn word(&self, action: &Action) -> Option<String> {
+    fn word(&mut self, action: &Action) -> Option<String> {
         let name = |index: &usize| &self.members[*index].spec.name;
         Some(match action {
             Action::Mount => "mount".into(),
@@ -152,14 +161,39 @@ impl Scene {
             Action::PreStop(index, ..) => format!("pre-stop {}", name(index)),
             Action::Stop { container, grace, .. } => format!("stop {} {}s", name(container), grace.as_secs()),
             Action::End(ending) => format!("end {:?}", ending.cause),
+            Action::ReleaseSandbox(_) => "release".into(),
             Action::RemoveSandbox(_) => "remove".into(),
+            Action::WaitTurn(index, ..) => format!("hold {}", name(index)),
             Action::Unmount => "unmount".into(),
             Action::Delete => "delete".into(),
             Action::Forget => "forget".into(),
             Action::Resize(index) => format!("resize {}", name(index)),
             Action::Resized => "resized".into(),
-            Action::Tell(_) => return None,
+            Action::Tell(tell) => {
+                self.told.push(tell.clone());
+                return None;
+            }
         })
+    }
+
+    /// Phase and reason, then each container in the status's order: its state, its restarts, how it ended before.
+    fn shown(&self) -> String {
+        let status = generate(&self.pod, &self.members, &self.seen, &Place::default(), self.now);
+        let lists = [status.init_container_statuses, status.container_statuses, status.ephemeral_container_statuses];
+        let state = |state: &ContainerState| match (&state.waiting, &state.terminated) {
+            (Some(waiting), _) => waiting.reason.clone().unwrap(),
+            (_, Some(ended)) => format!("{} {}", ended.reason.clone().unwrap(), ended.exit_code),
+            _ => "runs".to_owned(),
+        };
+        let one = |one: &ContainerStatus| {
+            let last = one.last_state.as_ref().map(|last| format!(" after {}", state(last)));
+            let restarts = (one.restart_count > 0).then(|| format!(" x{}", one.restart_count));
+            let state = state(one.state.as_ref().unwrap());
+            format!("; {} {state}{}{}", one.name, restarts.unwrap_or_default(), last.unwrap_or_default())
+        };
+        let containers: String = lists.iter().flatten().flatten().map(one).collect();
+        let reason = status.reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+        format!("{}{reason}{containers}", status.phase.unwrap())
     }
 
     fn phase(&self) -> String {
@@ -225,10 +259,10 @@ fn a_container_that_ends_runs_again_with_a_growing_wait() {
 fn policies_decide_what_runs_again() {
     for (policy, code, does, phase) in [
         ("Always", 0, "pull a", "Pending !Ready !ContainersReady"),
-        ("OnFailure", 0, "", "Succeeded !Ready !ContainersReady"),
+        ("OnFailure", 0, "release", "Succeeded !Ready !ContainersReady"),
         ("OnFailure", 1, "pull a", "Pending !Ready !ContainersReady"),
-        ("Never", 0, "", "Succeeded !Ready !ContainersReady"),
-        ("Never", 1, "", "Failed !Ready !ContainersReady"),
+        ("Never", 0, "release", "Succeeded !Ready !ContainersReady"),
+        ("Never", 1, "release", "Failed !Ready !ContainersReady"),
     ] {
         let spec = format!("{{restartPolicy: {policy}, containers: [{{name: a, image: x}}]}}");
         let exit = format!("exit a {code}");
@@ -239,7 +273,7 @@ fn policies_decide_what_runs_again() {
     let rules = "{restartPolicy: Never, containers: [{name: a, image: x, restartPolicy: Never, \
                  restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}]}]}";
     check(rules, &after_up(&[("exit a 42", "pull a")]));
-    check(rules, &after_up(&[("exit a 1", "")]));
+    check(rules, &after_up(&[("exit a 1", "release")]));
 }
 
 #[test]
@@ -269,7 +303,7 @@ fn init_containers_come_first_and_sidecars_stay() {
     check(
         spec,
         &and(&[
-            ("delete 30", "stop a 30s"),
+            ("delete 30", "stop a 30s, hold s, wake +30s"),
             ("+10s; exit a 0", "stop s 20s"),
             ("exit s 0", "remove"),
             ("removed", "unmount"),
@@ -289,7 +323,7 @@ fn a_failed_init_container_ends_a_pod_that_never_restarts() {
             ("sandbox", "pull i"),
             ("pulled i", "start i"),
             ("started i", ""),
-            ("exit i 1", ""),
+            ("exit i 1", "release"),
         ],
     );
     assert_eq!(scene.phase(), "Failed !Initialized !Ready !ContainersReady");
@@ -373,17 +407,143 @@ fn a_deleted_pod_leaves_nothing_behind() {
 #[test]
 fn a_pod_past_its_deadline_fails() {
     let spec = "{activeDeadlineSeconds: 60, containers: [{name: a, image: x}]}";
-    let scene = check(
+    let mut scene = check(
         spec,
         &[
             ("mounted; sandbox", "pull a, wake +60s"),
             ("pulled a", "start a, wake +60s"),
             ("started a", "wake +60s"),
             ("+60s", "end DeadlineExceeded, stop a 30s"),
-            ("exit a 143", ""),
         ],
     );
-    assert_eq!(scene.phase(), "Failed !Ready !ContainersReady");
+    // It has failed when nothing of it runs any more, whatever its containers make of it, and whoever deletes it meanwhile.
+    scene.pod.status.get_or_insert_default().phase = Some("Running".to_owned());
+    assert_eq!(scene.phase(), "Running !Ready !ContainersReady");
+    ["exit a 143", "released"].into_iter().for_each(|what| scene.happen(what));
+    assert_eq!(scene.phase(), "Failed !PodReadyToStartContainers !Ready !ContainersReady");
+    let ends = |more: &str| {
+        let mut scene = Scene::new(spec);
+        for what in ["mounted", "sandbox", "pulled a", "started a", "+60s"] {
+            scene.happen(what);
+            scene.steps();
+        }
+        more.split("; ").for_each(|what| scene.happen(what));
+        (scene.steps(), scene.shown())
+    };
+    let failed = || "Failed DeadlineExceeded; a Completed 0".to_owned();
+    assert_eq!(ends("exit a 0"), ("release".to_owned(), failed()));
+    assert_eq!(ends("delete 30; exit a 0"), ("remove".to_owned(), failed()));
+}
+
+/// What a pod shows after all of this has happened.
+#[track_caller]
+fn check_shown(spec: &str, happenings: &str, expected: &str) {
+    let mut scene = Scene::new(spec);
+    scene.steps();
+    for what in happenings.split("; ") {
+        scene.happen(what);
+        scene.steps();
+    }
+    assert_eq!(scene.shown(), expected, "{happenings}");
+}
+
+#[test]
+fn a_status_tells_how_each_container_is() {
+    const UP: &str = "mounted; sandbox; pulled a; started a";
+    let up = |more: &str| format!("{UP}; {more}");
+    check_shown(ONE, "mounted", "Pending; a ContainerCreating");
+    check_shown(ONE, UP, "Running; a runs");
+    check_shown(ONE, &up("exit a 1"), "Running; a ContainerCreating after Error 1");
+    check_shown(ONE, &up("exit a 1; unpulled a"), "Running; a ErrImagePull after Error 1");
+    check_shown(ONE, &up("exit a 1; pulled a; started a"), "Running; a runs x1 after Error 1");
+    let again = up("exit a 1; pulled a; started a; +1s; exit a 2");
+    check_shown(ONE, &again, "Running; a CrashLoopBackOff x1 after Error 2");
+    // Whoever waits while a pod with init containers begins, waits for them.
+    let init = "{initContainers: [{name: i, image: x}], containers: [{name: b, image: x}, {name: a, image: x}]}";
+    check_shown(init, "mounted", "Pending; i PodInitializing; a PodInitializing; b PodInitializing");
+    let main = "mounted; sandbox; pulled i; started i; exit i 0; pulled b";
+    check_shown(init, main, "Pending; i Completed 0; a PodInitializing; b PodInitializing");
+    // A container that never began did not end well either.
+    check_shown(ONE, "mounted; sandbox; unpulled a; delete 30", "Failed; a ContainerStatusUnknown 137");
+    let stuck = "Failed; i ContainerStatusUnknown 137; a PodInitializing; b PodInitializing";
+    check_shown(init, "mounted; sandbox; unpulled i; delete 30", stuck);
+    let half = format!("{main}; started b; unpulled a; delete 30; exit b 0");
+    check_shown(init, &half, "Failed; i Completed 0; a ContainerStatusUnknown 137; b Completed 0");
+}
+
+#[test]
+fn a_pod_is_over_when_its_sidecars_are() {
+    let spec = "{restartPolicy: Never, initContainers: [{name: s, image: x, restartPolicy: Always, lifecycle: {preStop: \
+                {sleep: {seconds: 1}}}}], containers: [{name: a, image: x}]}";
+    let up = [
+        ("mounted; sandbox", "pull s"),
+        ("pulled s", "start s"),
+        ("started s", "pull a"),
+        ("pulled a", "start a"),
+        ("started a", ""),
+    ];
+    let scene = |more: &[(&str, &str)]| check(spec, &[&up[..], more].concat());
+    assert_eq!(scene(&[("exit a 0", "pre-stop s, wake +30s")]).shown(), "Running; s runs; a Completed 0");
+    let over = [("exit a 0", "pre-stop s, wake +30s"), ("prestopped s", "stop s 30s"), ("exit s 137", "release")];
+    assert_eq!(scene(&over).shown(), "Succeeded; s Error 137; a Completed 0");
+    // Its hook runs beside those it serves; it ends after them, or when their time is up.
+    scene(&[
+        ("delete 30", "stop a 30s, pre-stop s, wake +30s"),
+        ("prestopped s", "wake +30s"),
+        ("+10s; exit a 0", "stop s 20s"),
+    ]);
+    scene(&[("delete 30", "stop a 30s, pre-stop s, wake +30s"), ("prestopped s", "wake +30s"), ("+30s", "stop s 2s")]);
+}
+
+#[test]
+fn a_new_sandbox_is_initialized_again() {
+    let spec = "{initContainers: [{name: i, image: x}], containers: [{name: a, image: x}]}";
+    let up = "mounted; sandbox; pulled i; started i; exit i 0; pulled a; started a";
+    check_shown(
+        spec,
+        &format!("{up}; lost"),
+        "Running; i PodInitializing after Completed 0; a PodInitializing after ContainerStatusUnknown 137",
+    );
+    let mut scene =
+        check(spec, &[("mounted; sandbox", "pull i"), ("pulled i", "start i"), ("started i; exit i 0", "pull a")]);
+    scene.happen("pulled a");
+    assert_eq!(scene.steps(), "start a");
+    scene.happen("started a");
+    scene.happen("lost");
+    assert_eq!(scene.steps(), "sandbox");
+    scene.happen("sandbox");
+    assert_eq!(scene.steps(), "pull i");
+}
+
+#[test]
+fn people_are_told_in_upstreams_words() {
+    let told = |spec: &str, happenings: &str| {
+        let mut scene = Scene::new(spec);
+        scene.steps();
+        for what in happenings.split("; ") {
+            scene.happen(what);
+            scene.steps();
+        }
+        scene.told.last().map(|tell| format!("{}: {}", tell.reason, tell.note)).unwrap()
+    };
+    let policy = |policy: &str| format!("{{restartPolicy: {policy}, containers: [{{name: a, image: x}}]}}");
+    let up = "mounted; sandbox; pulled a; started a";
+    let sick = format!("{up}; sick a");
+    assert_eq!(told(&policy("Always"), &sick), "Killing: Container a failed liveness probe, will be restarted");
+    assert_eq!(told(&policy("Never"), &sick), "Killing: Container a failed liveness probe");
+    assert_eq!(told(ONE, &format!("{up}; delete 30")), "Killing: Stopping container a");
+    let sidecar = "{initContainers: [{name: s, image: x, restartPolicy: Always}], containers: [{name: a, image: x}]}";
+    let sick = "mounted; sandbox; pulled s; started s; sick s";
+    assert_eq!(told(sidecar, sick), "Killing: Init container s failed liveness probe");
+    let hooks = "{containers: [{name: a, image: x, lifecycle: {postStart: {sleep: {seconds: 1}}}}]}";
+    let mut scene = Scene::new(hooks);
+    scene.steps();
+    for what in up.split("; ").chain(["unhooked a"]) {
+        scene.happen(what);
+        scene.steps();
+    }
+    let last: Vec<_> = scene.told.iter().rev().take(2).map(|tell| tell.note.as_str()).collect();
+    assert_eq!(last, ["FailedPostStartHook", "PostStartHook failed"]);
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl Prober {
         }
     }
 
+    /// From now on only readiness is asked: of a container that ends, it matters who still sends it work.
+    pub fn only_readiness(&mut self) {
+        self.courses.retain(|course| course.purpose == Purpose::Readiness);
+    }
+
     /// The probes to ask now; each is then being asked until its finding is taken in.
     pub fn due(&mut self, health: &Health, now: Timestamp) -> Vec<Purpose> {
         let due = self.courses.iter_mut().filter(|course| course.waits(health) && course.due <= now);
@@ -170,7 +175,8 @@ impl Prober {
 
 impl Course {
     fn waits(&self, health: &Health) -> bool {
-        !self.asking && health.failed.is_none() && health.started != (self.purpose == Purpose::Startup)
+        let held = health.failed.is_some() && self.purpose != Purpose::Readiness;
+        !self.asking && !held && health.started != (self.purpose == Purpose::Startup)
     }
 }
 

@@ -173,6 +173,12 @@ impl<S: Clone, C: Clone> Book<S, C> {
         containers.filter(|(status, _)| is_running(&status.state)).map(|(status, _)| status.id.clone()).collect()
     }
 
+    /// Takes a sandbox its addresses, which others may have from then on.
+    pub(super) fn release(&self, id: &SandboxId) -> Vec<IpAddr> {
+        let mut pages = self.pages();
+        pages.sandboxes.get_mut(id).map(|entry| std::mem::take(&mut entry.addresses)).unwrap_or_default()
+    }
+
     /// Forgets a sandbox and answers all that was kept of it.
     pub(super) fn forget_sandbox(&self, id: &SandboxId) -> Option<SandboxEntry<S, C>> {
         self.pages().sandboxes.remove(id)

@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use coracle_core::World;
+use coracle_core::volume::{claim_name, is_made_for};
 use k8s_openapi::api::core::v1::{HostPathVolumeSource, PersistentVolume, PersistentVolumeClaim, Pod, Volume};
 
 use crate::pod::field::Surroundings;
@@ -74,7 +75,9 @@ fn source(volume: &Volume, pod: &Pod, world: &World, around: &Surroundings<'_>) 
         Volume { downward_api: Some(from), .. } => payload.downward(from).map(Source::Files),
         Volume { projected: Some(from), .. } => payload.projected(from).map(Source::Files),
         Volume { host_path: Some(from), .. } => Ok(host(from)),
-        Volume { persistent_volume_claim: Some(from), .. } => claimed(&from.claim_name, pod, world),
+        Volume { persistent_volume_claim: Some(_), .. } | Volume { ephemeral: Some(_), .. } => {
+            claimed(volume, pod, world)
+        }
         other => Err(format!("volume type {:?} is not supported by this node", type_of(other))),
     }
 }
@@ -84,10 +87,14 @@ fn host(from: &HostPathVolumeSource) -> Source {
 }
 
 /// A claim is as good as the volume it is bound to, which must be a place on this host.
-fn claimed(name: &str, pod: &Pod, world: &World) -> Result<Source, String> {
+fn claimed(volume: &Volume, pod: &Pod, world: &World) -> Result<Source, String> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("");
-    let claim = world.get::<PersistentVolumeClaim>(namespace, name);
+    let name = claim_name(pod, volume).unwrap_or_default();
+    let claim = world.get::<PersistentVolumeClaim>(namespace, &name);
     let claim = claim.ok_or_else(|| format!("persistentvolumeclaim {name:?} not found"))?;
+    if volume.ephemeral.is_some() {
+        is_made_for(&claim, pod)?;
+    }
     let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).filter(|name| !name.is_empty());
     let volume = volume.ok_or_else(|| format!("PVC {namespace}/{name} is not bound"))?;
     let found = world.get::<PersistentVolume>("", volume);

@@ -143,6 +143,22 @@ fn a_bound_claim_is_the_place_its_volume_names() {
 }
 
 #[test]
+fn an_ephemeral_volume_is_the_place_of_the_pods_own_claim() {
+    let disk =
+        json!({"kind": "PersistentVolume", "metadata": {"name": "disk"}, "spec": {"hostPath": {"path": "/srv/disk"}}});
+    let shown = |owner: &str| {
+        let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": owner, "controller": true});
+        let claim = json!({"kind": "PersistentVolumeClaim", "metadata": {"namespace": "ns", "name": "web-v",
+            "ownerReferences": [owner]}, "spec": {"volumeName": "disk"}});
+        let volume = json!({"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}});
+        planned(&volume, &world(&[claim, disk.clone()])).map(|plans| host_paths(Path::new("/pod"), &plans)["v"].clone())
+    };
+    assert_eq!(shown("u").unwrap(), Path::new("/srv/disk"));
+    let why = "PVC ns/web-v was not created for pod ns/web (pod is not owner)";
+    assert_eq!(shown("another").unwrap_err(), failed("v", why));
+}
+
+#[test]
 fn a_change_switches_all_files_at_once() {
     let directory = Directory::new();
     let volume = json!({"name": "v", "configMap": {"name": "map"}});

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use coracle_core::volume::{self, NO_PROVISIONER, selected_node, volume_of, waits_for_consumer};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use coracle_core::volume::{self, NO_PROVISIONER, claims_of, selected_node, volume_of, waits_for_consumer};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use crate::pod::PodInfo;
@@ -57,10 +57,10 @@ struct Open {
 impl Volumes {
     /// `None` if the pod has no claims.
     pub(super) fn prepare(pod: &PodInfo, cluster: &Snapshot, gone: &dyn Fn(&PodInfo) -> bool) -> Option<Self> {
-        claims(&pod.pod).next()?;
+        claims_of(&pod.pod).next()?;
         let mut volumes = Self::default();
-        for name in claims(&pod.pod) {
-            if let Err(reason) = volumes.add(pod.namespace(), &name, cluster) {
+        for (name, ephemeral) in claims_of(&pod.pod) {
+            if let Err(reason) = volumes.add(pod, &name, ephemeral, cluster) {
                 volumes.refusal.get_or_insert(reason);
             }
             volumes.in_use |= is_exclusive(pod.namespace(), &name, cluster) && is_used(pod, &name, cluster, gone);
@@ -71,19 +71,26 @@ impl Volumes {
         Some(volumes)
     }
 
-    fn add(&mut self, namespace: &str, name: &str, cluster: &Snapshot) -> Result<(), Reason> {
+    fn add(&mut self, pod: &PodInfo, name: &str, ephemeral: bool, cluster: &Snapshot) -> Result<(), Reason> {
         let custom = |text: String| Reason::Custom(text.into());
         let storage = cluster.storage();
-        let Some(claim) = storage.claim(namespace, name) else {
-            return Err(custom(format!("persistentvolumeclaim {name:?} not found")));
+        let Some(claim) = storage.claim(pod.namespace(), name) else {
+            let waits = "waiting for ephemeral volume controller to create the persistentvolumeclaim";
+            return Err(custom(match ephemeral {
+                true => format!("{waits} {name:?}"),
+                false => format!("persistentvolumeclaim {name:?} not found"),
+            }));
         };
-        if claim.metadata.deletion_timestamp.is_some() {
-            return Err(custom(format!("persistentvolumeclaim {name:?} is being deleted")));
-        }
         if claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Lost") {
             let volume = volume_of(claim);
             let text = format!("persistentvolumeclaim {name:?} bound to non-existent persistentvolume {volume:?}");
             return Err(custom(text));
+        }
+        if claim.metadata.deletion_timestamp.is_some() {
+            return Err(custom(format!("persistentvolumeclaim {name:?} is being deleted")));
+        }
+        if ephemeral {
+            volume::is_made_for(claim, &pod.pod).map_err(custom)?;
         }
         if volume::is_bound(claim) {
             self.bound.push(storage.volume(volume_of(claim)).ok_or(Reason::Text(NO_VOLUME))?.clone());
@@ -137,18 +144,8 @@ impl Volumes {
 /// The claims of a pod that wait to be bound.
 #[must_use]
 pub fn open_claims(pod: &PodInfo, cluster: &Snapshot) -> Vec<Arc<PersistentVolumeClaim>> {
-    let found = claims(&pod.pod).filter_map(|name| cluster.storage().claim(pod.namespace(), &name));
+    let found = claims_of(&pod.pod).filter_map(|(name, _)| cluster.storage().claim(pod.namespace(), &name));
     found.filter(|claim| !volume::is_bound(claim)).cloned().collect()
-}
-
-/// The claims that a pod names.
-fn claims(pod: &Pod) -> impl Iterator<Item = String> {
-    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    volumes.filter_map(|volume| {
-        let pod = pod.metadata.name.as_deref().unwrap_or("");
-        let named = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone());
-        named.or_else(|| volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", volume.name)))
-    })
 }
 
 fn is_exclusive(namespace: &str, name: &str, cluster: &Snapshot) -> bool {
@@ -164,7 +161,7 @@ fn is_used(pod: &PodInfo, name: &str, cluster: &Snapshot, gone: &dyn Fn(&PodInfo
         other.namespace() == pod.namespace()
             && other.id() != pod.id()
             && !gone(other)
-            && claims(&other.pod).any(|claim| claim == name)
+            && claims_of(&other.pod).any(|(claim, _)| claim == name)
     })
 }
 
@@ -244,6 +241,12 @@ mod tests {
     /// The same while another pod with that claim is on a node.
     #[track_caller]
     fn check_beside(volumes: &[&str], claims: &[&str], other: &str, expected: [&str; 3]) {
+        let volume = json!({"name": "v", "persistentVolumeClaim": {"claimName": "c1"}});
+        check_volume(volumes, claims, volume, other, expected);
+    }
+
+    #[track_caller]
+    fn check_volume(volumes: &[&str], claims: &[&str], source: serde_json::Value, other: &str, expected: [&str; 3]) {
         let mut world = World::new(Kinds::builtin());
         NODES.iter().for_each(|text| drop(world.insert((*node(text)).clone()).unwrap()));
         volumes.iter().for_each(|text| drop(world.insert(volume(text)).unwrap()));
@@ -259,7 +262,7 @@ mod tests {
             }
             world.insert::<StorageClass>(serde_json::from_value(class).unwrap()).unwrap();
         }
-        let wants = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c1"}}]});
+        let wants = json!({ "volumes": [source] });
         if !other.is_empty() {
             world.insert((*pod_with(other, wants.clone())).clone()).unwrap();
         }
@@ -300,6 +303,10 @@ mod tests {
         check(&[], &["c1 class=made chosen=n3"], [NOT_FOUND, NOT_FOUND, OK]);
         check(&[], &["c1 class=made chosen=gone"], [OK; 3]);
         // Claims that are missing, leaving or lost.
+        let made = [r#"waiting for ephemeral volume controller to create the persistentvolumeclaim "p-v""#; 3];
+        check_volume(&[], &[], json!({"name": "v", "ephemeral": {}}), "", made);
+        let others = ["PVC default/p-v was not created for pod default/p (pod is not owner)"; 3];
+        check_volume(&["v1"], &["p-v volume=v1"], json!({"name": "v", "ephemeral": {}}), "", others);
         check(&[], &[], ["persistentvolumeclaim \"c1\" not found"; 3]);
         check(&["v1"], &["c1 volume=v1 leaving"], ["persistentvolumeclaim \"c1\" is being deleted"; 3]);
         let lost = "persistentvolumeclaim \"c1\" bound to non-existent persistentvolume \"v1\"";

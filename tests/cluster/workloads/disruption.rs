@@ -57,6 +57,26 @@ async fn an_eviction_waits_for_its_budget() {
     lab.becomes(allowed, "0 2 2").await;
 }
 
+/// What the order's own options say counts as if the request had said it.
+#[tokio::test(start_paused = true)]
+async fn an_eviction_is_of_the_version_that_is_meant_and_may_be_a_rehearsal() {
+    let lab = Lab::new(1).await;
+    lab.apply(&pod("a", "app: web", "").replace("REQUEST", "1")).await;
+    lab.becomes(Lab::images, "v1 ready x1").await;
+    let evict = |options: Value| {
+        let request = Request::evict(&lab.all::<Pod>().get("a").unwrap(), from(options));
+        lab.api.execute(request)
+    };
+    evict(json!({"dryRun": ["All"]})).await.unwrap();
+    lab.stays(Lab::images, "v1 ready x1").await;
+    let version = |version: &str| json!({"preconditions": {"resourceVersion": version}});
+    assert_eq!(evict(version("1")).await.unwrap_err().code(), 409);
+    assert!(condition(&lab.all::<Pod>().get("a").unwrap(), "DisruptionTarget").is_none());
+    let now = lab.at::<Pod>("a", "metadata.resourceVersion");
+    evict(version(&now)).await.unwrap();
+    lab.becomes(Lab::images, "").await;
+}
+
 async fn taint(lab: &Lab, node: &str, taint: Option<Value>) {
     let taint: Option<Taint> = taint.map(from);
     let set =

@@ -1,5 +1,8 @@
 //! Rows of test/e2e/common/node/pods.go, test/e2e/node/pods.go, ephemeral_containers.go and container_probe.go.
 
+use coracle::k8s_openapi::api::batch::v1::Job;
+use coracle::k8s_openapi::api::core::v1::PersistentVolumeClaim;
+
 use super::*;
 
 fn pod(spec: &str, image: &str) -> String {
@@ -148,4 +151,36 @@ async fn init_containers_that_fail_fail_the_pod_or_go_on_trying() {
         assert_eq!(restarts > 2, restart == "Always", "{restarts} restarts");
         assert!(status.container_statuses.unwrap()[0].state.as_ref().unwrap().waiting.is_some());
     }
+}
+
+/// A node has some 250 addresses; pods that have ended need none, and still show the one they had.
+#[tokio::test(start_paused = true)]
+async fn ended_pods_do_not_fill_a_node() {
+    let lab = Lab::new(1).await;
+    let template = "{spec: {restartPolicy: Never, containers: [{name: c, image: 'exit:0'}]}}";
+    let spec = format!("{{completions: 300, parallelism: 50, template: {template}}}");
+    lab.apply(&format!("{{apiVersion: batch/v1, kind: Job, metadata: {{name: many}}, spec: {spec}}}")).await;
+    lab.becomes(|lab| lab.at::<Job>("many", "status.succeeded"), "300").await;
+    let ended = lab.all::<Pod>().list();
+    assert!(ended.iter().all(|pod| pod.status.as_ref().unwrap().pod_ip.is_some()));
+    let one = name(&*ended[0]);
+    let sandbox = |lab: &Lab| lab.at::<Pod>(&one, "status.conditions.PodReadyToStartContainers.status");
+    lab.becomes(sandbox, "False").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ephemeral_volume_comes_and_goes_with_its_pod() {
+    let lab = Lab::new(1).await;
+    let asked = "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 1Gi}}}";
+    let volume = format!("volumes: [{{name: scratch, ephemeral: {{volumeClaimTemplate: {{spec: {asked}}}}}}}]");
+    lab.apply(&pod(&volume, "web:v1")).await;
+    let claim = |lab: &Lab| lab.at::<PersistentVolumeClaim>("web-scratch", "status.phase metadata.ownerReferences");
+    lab.becomes(|lab| lab.at::<PersistentVolumeClaim>("web-scratch", "status.phase"), "Pending").await;
+    lab.stays(|lab| lab.at::<Pod>("web", "status.phase"), "Pending").await;
+    let spec = "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /srv}}";
+    lab.apply(&format!("{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: v}}, spec: {spec}}}")).await;
+    lab.becomes(Lab::pods, "web v1 ready").await;
+    assert!(claim(&lab).starts_with("Bound ") && claim(&lab).contains("blockOwnerDeletion"), "{}", claim(&lab));
+    lab.delete::<Pod>("web").await;
+    lab.becomes(claim, "null null").await;
 }

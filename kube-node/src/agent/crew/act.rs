@@ -109,6 +109,7 @@ impl Crew {
             }
             Action::Unmount => for_pod(Box::pin(jobs::unmount(node.directory(&uid)))),
             Action::StartSandbox => for_pod(Box::pin(jobs::start_sandbox(runtime, node.sandbox(worker)))),
+            Action::ReleaseSandbox(id) => for_pod(Box::pin(jobs::release_sandbox(runtime, id))),
             Action::RemoveSandbox(id) => for_pod(Box::pin(jobs::remove_sandbox(runtime, id))),
             Action::Pull(index) => {
                 let member = worker.members.get(index)?;
@@ -143,7 +144,7 @@ impl Crew {
                 for_pod(Box::pin(jobs::resize(runtime, index, id, spec)))
             }
             Action::Stop { container, id, grace, .. } => Some(Box::pin(jobs::stop(runtime, uid, container, id, grace))),
-            Action::End(_) | Action::BackOffPull(_) | Action::Resized => None,
+            Action::End(_) | Action::BackOffPull(_) | Action::Resized | Action::WaitTurn(..) => None,
             Action::Delete | Action::Forget | Action::Tell(_) => None,
         }
     }
@@ -161,7 +162,8 @@ impl Crew {
     /// Asks the probes that are due; answers when the next one is.
     pub(super) fn probe(&mut self, uid: &Arc<str>, now: Timestamp) -> Option<Timestamp> {
         let worker = self.workers.get_mut(uid)?;
-        if worker.seen.ending.is_some() {
+        let ending = worker.seen.ending.map(|ending| ending.cause);
+        if matches!(ending, Some(Cause::Gone | Cause::Shutdown)) {
             return None;
         }
         let (mut wake_at, mut due) = (None, Vec::new());
@@ -180,10 +182,10 @@ impl Crew {
                 }
                 *slot = Some((running.id.clone(), prober));
             }
-            if running.stop.is_some() {
-                continue;
-            }
             let Some((_, prober)) = slot else { continue };
+            if ending.is_some() || running.stop.is_some() {
+                prober.only_readiness();
+            }
             due.extend(prober.due(&container.health, now).into_iter().map(|purpose| (index, purpose)));
             wake_at = earliest(wake_at, prober.wake_at(&container.health));
         }

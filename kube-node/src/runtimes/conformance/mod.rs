@@ -126,6 +126,7 @@ pub async fn conformance<R: Runtime>(
         what_is_unknown_is_not_found
         a_running_container_is_not_forgotten
         forgetting_twice_is_no_error
+        a_released_sandbox_has_no_address_and_keeps_its_containers
         a_removed_sandbox_leaves_nothing
         two_pods_are_apart
         what_is_listed_is_what_was_told

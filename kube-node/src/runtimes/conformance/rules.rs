@@ -112,6 +112,19 @@ pub(super) async fn forgetting_twice_is_no_error<R: Runtime>(bench: &Bench<'_, R
     Ok(bench.runtime.remove_sandbox(&SandboxId("nobody.0".into())).await?)
 }
 
+pub(super) async fn a_released_sandbox_has_no_address_and_keeps_its_containers<R: Runtime>(
+    bench: &Bench<'_, R>,
+) -> Rule {
+    let (sandbox, id, _) = bench.run_to_end(&bench.workloads.ends_with_three).await?;
+    bench.runtime.release_sandbox(&sandbox.id).await?;
+    bench.runtime.release_sandbox(&sandbox.id).await?;
+    let listed = bench.runtime.list().await?;
+    let held: Vec<_> = listed.iter().flat_map(|sandbox| &sandbox.addresses).collect();
+    ensure(held.is_empty(), || format!("it still has {held:?}"))?;
+    ensure(bench.listed(&id).await?.is_some(), || "its container is gone".into())?;
+    Ok(bench.runtime.release_sandbox(&SandboxId("nobody.0".into())).await?)
+}
+
 pub(super) async fn a_removed_sandbox_leaves_nothing<R: Runtime>(bench: &Bench<'_, R>) -> Rule {
     let mut events = bench.runtime.events();
     let (sandbox, id) = bench.run(&bench.workloads.forever).await?;

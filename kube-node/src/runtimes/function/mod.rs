@@ -226,13 +226,17 @@ impl Runtime for FunctionRuntime {
         self.book.forget_container(id).map(drop)
     }
 
+    async fn release_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        self.book.release(id).into_iter().for_each(addresses::give_back_loopback);
+        Ok(())
+    }
+
     async fn remove_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
         for container in self.book.running_in(id) {
             self.stop(&container, Duration::ZERO).await?;
         }
-        for address in self.book.forget_sandbox(id).map(|entry| entry.addresses).unwrap_or_default() {
-            addresses::give_back_loopback(address);
-        }
+        self.release_sandbox(id).await?;
+        self.book.forget_sandbox(id);
         Ok(())
     }
 

@@ -410,6 +410,14 @@ impl Runtime for ProcessRuntime {
         Ok(())
     }
 
+    async fn release_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        let Ok((_, record)) = self.shared.book.sandbox(id) else { return Ok(()) };
+        // Who finds the sandbox again must not take the addresses from those who have them by then.
+        self.shared.directory.write_sandbox(&SandboxRecord { addresses: Vec::new(), ..(*record).clone() })?;
+        self.shared.book.release(id).into_iter().for_each(addresses::give_back_loopback);
+        Ok(())
+    }
+
     async fn remove_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
         for container in self.shared.book.running_in(id) {
             self.stop(&container, Duration::ZERO).await?;

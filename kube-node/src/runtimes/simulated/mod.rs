@@ -294,13 +294,17 @@ impl Runtime for SimulatedRuntime {
         self.node.book.forget_container(id).map(drop)
     }
 
+    async fn release_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        self.node.book.release(id).into_iter().for_each(|address| self.node.give_back(address));
+        Ok(())
+    }
+
     async fn remove_sandbox(&self, id: &SandboxId) -> Result<(), RuntimeError> {
         for container in self.node.book.running_in(id) {
             self.stop(&container, Duration::ZERO).await?;
         }
-        for address in self.node.book.forget_sandbox(id).map(|entry| entry.addresses).unwrap_or_default() {
-            self.node.give_back(address);
-        }
+        self.release_sandbox(id).await?;
+        self.node.book.forget_sandbox(id);
         Ok(())
     }
 
