@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coracle_core::{Event, GroupResource, Object, ObjectKey, Request, World};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 
 use crate::disruption::{disrupted, stale_in, undisrupted};
@@ -68,6 +68,7 @@ impl Planner for PodGarbage {
     }
 
     fn watches(&self, on: &mut Watches<Pod>) {
+        on.only(|before, pod| !before.is_some_and(|before| stage(before) == stage(pod)));
         on.changes::<Node>(pods_on_lost);
     }
 
@@ -107,6 +108,12 @@ impl Planner for PodGarbage {
         }
         plan
     }
+}
+
+/// What of a pod makes a difference here: its node, whether it has ended or is to end, and what was said of its end.
+fn stage(pod: &Pod) -> (&str, bool, bool, Option<&PodCondition>) {
+    let told = pods::condition(pod, "DisruptionTarget");
+    (pods::node_name(pod), pods::is_terminal(pod), pod.metadata.deletion_timestamp.is_some(), told)
 }
 
 fn oldest_ended(world: &World, keep: usize) -> Vec<Arc<Object>> {

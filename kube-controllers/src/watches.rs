@@ -25,9 +25,13 @@ impl<K: Resource> Watches<K> {
         Self { wakes: BTreeMap::new(), own: None, kind: PhantomData }
     }
 
-    /// Only these changes of a `K` wake that `K`: for controllers of a busy kind that have to do with few of its objects.
-    pub fn only(&mut self, concerns: impl Fn(&Event) -> bool + Send + Sync + 'static) -> &mut Self {
-        self.own = Some(Box::new(concerns));
+    /// Only these changes of a `K` wake that `K`, told by the version before, if there was one, and the new one; its end wakes
+    /// nobody. For controllers of a busy kind that have to do with few of its changes.
+    pub fn only(&mut self, concerns: impl Fn(Option<&K>, &K) -> bool + Send + Sync + 'static) -> &mut Self {
+        self.own = Some(Box::new(move |event| {
+            let before = event.previous.as_ref().and_then(|previous| previous.get());
+            !event.deleted && event.object.get().is_some_and(|after| concerns(before, after))
+        }));
         self
     }
 

@@ -122,6 +122,7 @@ impl Planner for UncountedPods {
     }
 
     fn watches(&self, on: &mut Watches<Pod>) {
+        on.only(|_, pod| is_on(&pod.metadata));
         on.changes::<Job>(pods_of_gone);
     }
 

@@ -31,6 +31,9 @@ impl Planner for TaintEviction {
     }
 
     fn watches(&self, on: &mut Watches<Pod>) {
+        on.only(|before, pod| {
+            !pods::node_name(pod).is_empty() && !before.is_some_and(|before| bears_the_same(before, pod))
+        });
         on.changes::<Node>(pods_on_tainted);
     }
 
@@ -57,6 +60,14 @@ impl Planner for TaintEviction {
         }
         plan
     }
+}
+
+/// Whether both versions are on the same node and tolerate the same.
+fn bears_the_same(one: &Pod, other: &Pod) -> bool {
+    fn borne(pod: &Pod) -> Option<(&str, Option<&Vec<Toleration>>)> {
+        Some((pods::node_name(pod), pod.spec.as_ref()?.tolerations.as_ref()))
+    }
+    borne(one) == borne(other)
 }
 
 enum Stay {

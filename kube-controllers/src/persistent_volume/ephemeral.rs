@@ -30,7 +30,7 @@ impl Planner for EphemeralVolumes {
     }
 
     fn watches(&self, on: &mut Watches<Pod>) {
-        on.only(|event| !event.deleted && event.previous.is_none() && event.object.get::<Pod>().is_some_and(has_some));
+        on.only(|before, pod| before.is_none() && has_some(pod));
         // A claim that somebody deletes is made again.
         on.changes::<PersistentVolumeClaim>(
             |event, world| {
