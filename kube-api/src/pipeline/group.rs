@@ -4,11 +4,16 @@
 //! it. A lone writer pays one trip through the scheduler for this, and ten thousand nodes that hear of their pods at once
 //! publish one world instead of ten thousand. Group commit is what databases do to share a flush of the disk.
 
+use std::future::{Future as _, poll_fn};
 use std::ops::Range;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 
-use futures::FutureExt;
+use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
+use futures::task::AtomicWaker;
 
 use super::ledger::{Draft, Outcome};
 
@@ -52,6 +57,32 @@ impl Door {
         let commit = commit(drafts.clone()).shared();
         *open = commit.downgrade().map(|commit| Open { drafts, commit });
         (commit, all)
+    }
+}
+
+/// Passes when all tasks that are ready have had their turn, however often it is asked before: each writer that joins asks.
+pub(super) async fn turn_of_the_others() {
+    let turn = Arc::new(Turn::default());
+    let waker = Waker::from(turn.clone());
+    // The runtime wakes who yields after those that are ready. Its own future would pass as soon as it is asked again.
+    let _comes_later = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
+    poll_fn(|context| {
+        turn.waiting.register(context.waker());
+        if turn.has_come.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[derive(Default)]
+struct Turn {
+    has_come: AtomicBool,
+    waiting: AtomicWaker,
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        self.has_come.store(true, Ordering::Release);
+        self.waiting.wake();
     }
 }
 

@@ -140,10 +140,13 @@ impl Ledger {
     /// Commits drafts together with those of other writers who are ready now, each draft standing alone. When this returns,
     /// the world has what was committed.
     pub(crate) async fn commit(self: &Arc<Self>, drafts: Vec<Draft>) -> Vec<Outcome> {
+        if drafts.is_empty() {
+            return Vec::new();
+        }
         let (commit, mine) = self.door.join(drafts, |drafts| {
             let ledger = self.clone();
             let commit = async move {
-                tokio::task::yield_now().await;
+                group::turn_of_the_others().await;
                 ledger.write(group::close(&drafts)).await.into()
             };
             commit.boxed()
@@ -415,17 +418,63 @@ fn decode(world: &World, key: &Key, value: Bytes, revision: Revision) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use coracle_store::{Faults, Faulty, Memory};
+    use coracle_store::{Faults, Faulty, Memory, Recorded};
+    use futures::future::join_all;
+    use futures::poll;
     use k8s_openapi::api::core::v1::ConfigMap;
 
     use super::*;
 
-    fn draft(kinds: &Kinds) -> Draft {
-        let json = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m","namespace":"a"}}"#;
+    fn draft(kinds: &Kinds, name: &str) -> Draft {
+        let json =
+            format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"a"}}}}"#);
         let kind = kinds.of::<ConfigMap>().unwrap().clone();
-        let value = kind.codec.decode(json).unwrap();
-        let place = ObjectRef { resource: kind.storage.clone(), key: ObjectKey::new("a", "m") };
-        Draft { place, kind, version: Some((value, Bytes::from_static(json))), expect: Expect::Absent }
+        let value = kind.codec.decode(json.as_bytes()).unwrap();
+        let place = ObjectRef { resource: kind.storage.clone(), key: ObjectKey::new("a", name) };
+        Draft { place, kind, version: Some((value, json.into())), expect: Expect::Absent }
+    }
+
+    async fn recorded() -> (Arc<Recorded<Memory>>, Arc<Ledger>) {
+        let store = Arc::new(Recorded::new(Memory::default()));
+        let ledger = Ledger::open(store.clone(), Kinds::builtin()).await.unwrap();
+        (store, Arc::new(ledger))
+    }
+
+    /// How many writes each commit had since the last call.
+    fn commits(store: &Recorded<Memory>) -> Vec<usize> {
+        store.take().commits.iter().map(|commit| commit.writes.len()).collect()
+    }
+
+    #[tokio::test]
+    async fn who_is_ready_at_the_same_moment_shares_a_commit() {
+        let (store, ledger) = recorded().await;
+        let kinds = Kinds::builtin();
+        let write = |names: &[&str]| ledger.commit(names.iter().map(|name| draft(&kinds, name)).collect());
+        let answers = join_all([write(&["a"]), write(&["b", "c"]), write(&[]), write(&["a"])]).await;
+        let answers: Vec<Vec<_>> =
+            answers.iter().map(|own| own.iter().map(|one| one.as_ref().ok().map(|it| it.name())).collect()).collect();
+        assert_eq!(answers, [vec![Some("a")], vec![Some("b"), Some("c")], vec![], vec![None]], "each its own");
+        assert_eq!(commits(&store), [4]);
+        write(&["d"]).await;
+        write(&["e"]).await;
+        assert_eq!(commits(&store), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_gives_up_takes_nobody_along() {
+        let (store, ledger) = recorded().await;
+        let kinds = Kinds::builtin();
+        let write = |name: &str| Box::pin(ledger.commit(vec![draft(&kinds, name)]));
+        let (mut first, mut second) = (write("first"), write("second"));
+        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        drop(first);
+        assert!(matches!(second.await.as_slice(), [Ok(_)]));
+        assert_eq!(commits(&store), [2], "who went too late is written");
+        let mut alone = write("alone");
+        assert!(poll!(&mut alone).is_pending());
+        drop(alone);
+        write("next").await;
+        assert_eq!(commits(&store), [1], "nobody waits for the others any more");
     }
 
     /// Refused, failed before and after the write: nothing of a commit that is over stays behind.
@@ -440,7 +489,7 @@ mod tests {
             Faults::default(),
         ] {
             store.set(faults);
-            let answers = ledger.commit(vec![draft(&kinds)]).await;
+            let answers = ledger.commit(vec![draft(&kinds, "m")]).await;
             assert!(matches!(answers.as_slice(), [Err(_)]), "the last finds what the second left");
             assert!(ledger.lock().handed.is_empty());
         }
