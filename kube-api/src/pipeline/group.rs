@@ -1,8 +1,8 @@
 //! Who is ready to write at the same moment writes together: one commit, one new world, one wake of everyone who listens.
 //!
 //! The first writer opens a group and lets all tasks that are ready have their turn; those that come to write meanwhile join
-//! it. A lone writer pays one trip through the scheduler for this, and ten thousand nodes that hear of their pods at once
-//! publish one world instead of ten thousand. Group commit is what databases do to share a flush of the disk.
+//! it. A lone writer pays one trip through the runtime for this, and ten thousand nodes that hear of their pods at once publish
+//! ten worlds instead of ten thousand. Databases call it group commit, and share a flush of the disk so.
 
 use std::future::{Future as _, poll_fn};
 use std::ops::Range;

@@ -158,9 +158,7 @@ fn status(budget: &PodDisruptionBudget, pods: &[Arc<Pod>], scale: i32, now: Time
     let (expected, desired) = expectation(budget, pods.len(), scale);
     let disrupted = still_disrupted(&before, pods, now);
     let name = |pod: &Pod| pod.metadata.name.clone().unwrap_or_default();
-    let healthy = pods.iter().filter(|pod| {
-        pod.metadata.deletion_timestamp.is_none() && !disrupted.contains_key(&name(pod)) && pods::is_ready(pod)
-    });
+    let healthy = pods.iter().filter(|pod| is_healthy(pod) && !disrupted.contains_key(&name(pod)));
     let healthy = i32::try_from(healthy.count()).unwrap_or(i32::MAX);
     // A budget without pods allows nothing, so that the first ones are safe before they are counted.
     let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
@@ -232,11 +230,17 @@ fn failed(budget: &PodDisruptionBudget, why: &str, now: Timestamp) -> PodDisrupt
     after
 }
 
+/// Whether a pod counts. One that others gave up while its node was away has failed, whatever its node said last; upstream asks
+/// for that last word alone.
+fn is_healthy(pod: &Pod) -> bool {
+    pods::is_active(pod) && pods::is_ready(pod)
+}
+
 /// The budgets that a change of a pod concerns: those that select it, if it became healthy or not, came or went.
 fn budgets_of_change(event: &Event, world: &World) -> Vec<ObjectKey> {
     let face = |pod: &Pod| {
         let owner = controller_of(&pod.metadata).map(|owner| owner.uid.clone());
-        (pods::is_ready(pod), pod.metadata.deletion_timestamp.is_some(), pod.metadata.labels.clone(), owner)
+        (is_healthy(pod), pod.metadata.deletion_timestamp.is_some(), pod.metadata.labels.clone(), owner)
     };
     let previous = event.previous.as_ref().and_then(|previous| previous.get::<Pod>());
     let Some(pod) = event.object.get::<Pod>() else { return Vec::new() };

@@ -39,6 +39,13 @@ fn budgets_are_numbers_or_parts_of_what_is_wanted() {
         update poddisruptionbudget/status default/pdb DisruptionAllowed=True/SufficientPods currentHealthy=2 desiredHealthy=1 disruptionsAllowed=1 expectedPods=3
     "#]],
     );
+    // A pod that has failed is not healthy, whatever its node said last.
+    check(
+        budget("minAvailable: 1") + &pods().replacen("status: {conditions", "status: {phase: Failed, conditions", 1),
+        expect![[r#"
+            update poddisruptionbudget/status default/pdb DisruptionAllowed=False/InsufficientPods currentHealthy=1 desiredHealthy=1 disruptionsAllowed=0 expectedPods=3
+        "#]],
+    );
     check(
         budget("minAvailable: 50%") + &pods(),
         expect![[r#"
