@@ -58,16 +58,17 @@ impl StatefulSets {
                 format!("{} comes before ordinal {waiting:?} is available", step.event.object.key())
             });
         }
-        let lost = step.previous::<Pod>().is_some_and(|pod| view.available(pod))
-            && !step.object::<Pod>().is_some_and(|pod| view.available(pod));
-        if !lost {
-            return Ok(());
-        }
-        if newly_ending(step).is_none_or(is_disrupted) {
+        let lost = |had: &dyn Fn(&Pod) -> bool| {
+            step.previous::<Pod>().is_some_and(had) && !step.object::<Pod>().is_some_and(had)
+        };
+        let unavailable = lost(&|pod| view.available(pod));
+        // Who does not know yet that it is not ready any more may take it as available a moment later.
+        let unready = lost(&|pod| pods::is_active(pod) && pods::is_ready(pod));
+        if (unavailable || unready) && newly_ending(step).is_none_or(is_disrupted) {
             self.stirred.insert(uid, step.now);
             return Ok(());
         }
-        view.gone(ordinal, known, step)
+        if unavailable { view.gone(ordinal, known, step) } else { Ok(()) }
     }
 }
 
