@@ -28,7 +28,7 @@ const USUAL: Range<u64> = 0..250;
 const IN_CI: Range<u64> = 0..1_000;
 
 /// Seeds that found something, and what it was. They are run each time, whether they are among the usual ones or not.
-const FOUND: [(u64, &str); 10] = [
+const FOUND: [(u64, &str); 12] = [
     (29, "a pod that succeeded while it was being deleted was counted as failed"),
     (
         49,
@@ -48,6 +48,11 @@ const FOUND: [(u64, &str); 10] = [
         4166,
         "nobody knows at once that a pod is not ready any more, and it may become available by time: the invariant asked too much",
     ),
+    (
+        11633,
+        "a Deployment made smaller in mid-rollout shares that out by size, whoever is available: the invariant asked too much",
+    ),
+    (12843, "the same"),
 ];
 
 fn run(seed: u64) -> Result<Report, Failure> {

@@ -18,7 +18,7 @@ use crate::simulation::{Invariant, Step};
 pub struct Deployments {
     /// What each Deployment asked for since when, by uid.
     asked: BTreeMap<String, Vec<(Timestamp, Limits)>>,
-    /// When last a pod of a Deployment was lost by nobody's will, or recovered, by the Deployment's uid.
+    /// When last a pod of a Deployment was lost by nobody's will, or recovered, or fewer were asked for, by the Deployment's uid.
     lost: BTreeMap<String, Timestamp>,
     /// Pods that were lost and are there still, by uid.
     unwell: BTreeSet<String>,
@@ -53,6 +53,11 @@ impl Invariant for Deployments {
     fn after(&mut self, step: &Step<'_>) -> Result<(), String> {
         if let Some(deployment) = step.object::<Deployment>() {
             let uid = deployment.metadata.uid.clone().unwrap_or_default();
+            let size = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            if step.previous::<Deployment>().is_some_and(|before| size(deployment) < size(before)) {
+                // In mid-rollout each ReplicaSet gives up its share, whether its pods are available or not. Source: `sync.go` `scale`.
+                self.lost.insert(uid.clone(), step.now);
+            }
             self.asked.entry(uid).or_default().push((step.now, Limits::of(deployment)));
         }
         if let Some(replica_set) = step.object::<ReplicaSet>() {
