@@ -28,7 +28,7 @@ const USUAL: Range<u64> = 0..250;
 const IN_CI: Range<u64> = 0..1_000;
 
 /// Seeds that found something, and what it was. They are run each time, whether they are among the usual ones or not.
-const FOUND: [(u64, &str); 12] = [
+const FOUND: [(u64, &str); 13] = [
     (29, "a pod that succeeded while it was being deleted was counted as failed"),
     (
         49,
@@ -53,6 +53,7 @@ const FOUND: [(u64, &str); 12] = [
         "a Deployment made smaller in mid-rollout shares that out by size, whoever is available: the invariant asked too much",
     ),
     (12843, "the same"),
+    (40819, "the same as 4166, of Deployments"),
 ];
 
 fn run(seed: u64) -> Result<Report, Failure> {

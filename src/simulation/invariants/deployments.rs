@@ -132,10 +132,16 @@ impl Deployments {
         if step.object::<Pod>().is_some_and(pods::is_ready) && self.unwell.remove(pod) {
             self.lost.insert(uid.clone(), step.now);
         }
+        let by_controller = newly_ending(step).is_some_and(|pod| !is_disrupted(pod));
+        // Who does not know yet that it is not ready any more may take it as available a moment later.
+        let counts = |pod: &Pod| pods::is_active(pod) && pods::is_ready(pod);
+        let counted = step.previous::<Pod>().is_some_and(counts) && !step.object::<Pod>().is_some_and(counts);
+        if counted && !was_available && !by_controller {
+            self.lost.insert(uid.clone(), step.now);
+        }
         if !was_available || is_available {
             return Ok(());
         }
-        let by_controller = newly_ending(step).is_some_and(|pod| !is_disrupted(pod));
         if !by_controller || place.deployment.metadata.deletion_timestamp.is_some() {
             self.lost.insert(uid, step.now);
             self.unwell.insert(pod.to_owned());
